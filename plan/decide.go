@@ -1,0 +1,234 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+)
+
+// guestDiff is what happens to one guest.
+type guestDiff struct {
+	want *Resource // nil: not in the files
+	have *Object   // nil: not on the host
+	comparison
+	build     bool // made from the builder's whole definition, with a new seed
+	recreate  bool // its disks are thrown away first, but for the kept ones
+	define    bool
+	rename    bool
+	autostart bool // set it, to want.Autostart
+	stop      bool
+	start     bool
+	reason    string
+}
+
+// remove reports that the guest goes away.
+func (g *guestDiff) remove() bool { return g.want == nil }
+
+// on reports that the guest's domain is active, running or paused.
+func (g *guestDiff) on() bool { return g.have != nil && g.have.State != Off }
+
+// networkDiff is what happens to one network.
+type networkDiff struct {
+	want *Resource
+	have *Object
+	comparison
+	define    bool
+	autostart bool
+	stop      bool
+	start     bool
+}
+
+func (n *networkDiff) remove() bool { return n.want == nil }
+
+func (d *differ) decideNetworks() {
+	for _, a := range d.union(KindNetwork) {
+		n := &networkDiff{want: d.want[a], have: d.have[a]}
+		d.networks[a] = n
+		switch {
+		case n.have == nil:
+			n.define, n.start, n.autostart = true, true, n.want.Autostart
+		case n.want == nil:
+			n.stop = n.have.State != Off
+		default:
+			n.comparison = compare(KindNetwork, n.want.Attrs, n.have)
+			for _, ch := range n.changes {
+				switch ch.Name {
+				case "active":
+					n.start = true
+				case "autostart":
+					n.autostart = true
+				default:
+					n.define = true
+				}
+			}
+			if n.effect() >= Restart && !d.opt.NoRestart {
+				n.stop, n.start = n.have.State != Off, true
+			}
+		}
+	}
+}
+
+func (d *differ) decideGuests() {
+	for _, a := range d.union(KindGuest) {
+		g := &guestDiff{want: d.want[a], have: d.have[a]}
+		d.guests[a] = g
+		if g.remove() {
+			g.stop = g.on()
+			continue
+		}
+		d.decideGuest(g)
+	}
+}
+
+func (d *differ) decideGuest(g *guestDiff) {
+	w := g.want
+	runs := w.Running != nil && *w.Running
+	switch {
+	case g.have == nil:
+		g.build = true
+	case !d.complete(w.Body):
+		g.build, g.stop = true, g.on()
+		g.reason = "its root disk is missing, because an apply was cut or somebody deleted it"
+	default:
+		g.comparison = compare(KindGuest, w.Attrs, g.have)
+		if slices.Contains(d.opt.Replace, w.Addr) {
+			g.recreate, g.reason = true, "--replace asks for it"
+		} else if g.effect() == Replace {
+			g.recreate, g.reason = true, "an attribute changed that cannot be changed in place"
+		}
+		g.build = g.recreate
+		g.stop = g.on() && (g.recreate || g.effect() >= Restart && !d.opt.NoRestart)
+	}
+	if g.build {
+		g.define, g.autostart, g.start = true, true, runs
+		g.rename = g.have != nil && g.have.Host != w.Host
+		return
+	}
+	for _, ch := range g.changes {
+		switch ch.Name {
+		case "running":
+		case "autostart":
+			g.autostart = true
+		case "name":
+			g.rename, g.define = true, true
+			g.stop = g.on()
+		case "persistent":
+			g.define, g.autostart = true, true
+		default:
+			// A device that only the running guest has is not in the definition.
+			g.define = g.define || g.have.Attrs[ch.Name] != ch.To
+		}
+	}
+	switch {
+	case w.Running == nil:
+		g.start = g.stop
+	case runs:
+		g.start = g.stop || g.have.State != Running
+	default:
+		g.stop = g.on()
+	}
+	d.noticeCreated(g)
+}
+
+// noticeCreated tells what would differ if the guest were made anew, and that it is not applied.
+func (d *differ) noticeCreated(g *guestDiff) {
+	if len(g.created) == 0 {
+		return
+	}
+	what := make([]string, len(g.created))
+	for i, name := range g.created {
+		name = strings.TrimPrefix(name, "seed.")
+		for _, kind := range []string{"file", "user"} {
+			name = strings.Replace(name, kind+".", kind+" ", 1)
+		}
+		what[i] = strings.ReplaceAll(name, "_", " ")
+	}
+	d.notice(g.want.Addr, "seed differs: %s; not applied, because a first boot happens once (--replace %s makes the guest anew)",
+		strings.Join(what, ", "), g.want.Addr)
+}
+
+// complete reports whether the volume is on the host and written to its end.
+func (d *differ) complete(volume Addr) bool {
+	o := d.have[volume]
+	return o != nil && o.Complete
+}
+
+// spread carries decisions over to others: a network that is stopped takes the guests on it along.
+func (d *differ) spread() {
+	for _, a := range sortedAddrs(d.networks, "") {
+		n := d.networks[a]
+		if n.have == nil || !n.stop && !n.start {
+			continue
+		}
+		for _, g := range d.attached(a) {
+			if !g.on() || g.remove() || g.stop {
+				continue
+			}
+			if d.opt.NoRestart {
+				continue
+			}
+			g.stop, g.start = true, g.want.Running == nil || *g.want.Running
+			if g.reason == "" {
+				g.reason = a.String() + " is restarted, and a running guest does not find back to its network by itself"
+			}
+		}
+		if d.opt.NoRestart && n.remove() && d.inUse(a) {
+			n.stop = false
+			d.notice(a, "still in use by a running guest, so it stays until that guest has been restarted")
+			delete(d.networks, a)
+		}
+	}
+}
+
+// attached returns the guests whose definitions use the network, sorted by address.
+func (d *differ) attached(network Addr) []*guestDiff {
+	var out []*guestDiff
+	for _, a := range sortedAddrs(d.guests, "") {
+		if g := d.guests[a]; g.have != nil && slices.Contains(g.have.Needs, network) {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// inUse reports whether a guest that stays on uses the network.
+func (d *differ) inUse(network Addr) bool {
+	return slices.ContainsFunc(d.attached(network), func(g *guestDiff) bool { return g.on() && !g.stop })
+}
+
+// checkProtected refuses to destroy or replace what is protected, by the files or by what the host remembers.
+func (d *differ) checkProtected() {
+	for _, a := range sortedAddrs(d.guests, "") {
+		g := d.guests[a]
+		inFiles := d.known[a]
+		switch {
+		case g.remove() && inFiles && d.protected[a], g.remove() && !inFiles && g.have.Protect:
+			d.problem(a, "Guest is protected", "protect = true was set for "+a.String()+", and the host remembers it even when the block is gone. "+
+				"To remove the guest, set protect = false in its block, apply, and then remove it.")
+		case g.recreate && g.want.Protect:
+			d.problem(a, "Guest is protected", "protect = true forbids replacing "+a.String()+", which would throw away its root disk. "+
+				"Set protect = false and apply before replacing it.")
+		}
+	}
+}
+
+// disrupted returns the running guests that are stopped, restarted or cut off when this guest is, itself first and then
+// sorted: those that need it, directly or through others.
+func (d *differ) disrupted(a Addr) []Addr {
+	seen := map[Addr]bool{a: true}
+	var behind []Addr
+	for again := true; again; {
+		again = false
+		for _, b := range sortedAddrs(d.guests, "") {
+			g := d.guests[b]
+			if seen[b] || !g.on() || g.want == nil {
+				continue
+			}
+			if slices.ContainsFunc(g.want.Needs, func(n Addr) bool { return n.Kind == KindGuest && seen[n] }) {
+				seen[b], again = true, true
+				behind = append(behind, b)
+			}
+		}
+	}
+	slices.SortFunc(behind, Addr.Compare)
+	return append([]Addr{a}, behind...)
+}

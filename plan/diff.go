@@ -1,0 +1,230 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Options are what the operator asks of a plan beside what the files say.
+type Options struct {
+	Destroy   bool   // as if the files had no guest and no network
+	Replace   []Addr // guests to make anew
+	Target    []Addr // only these, what they need, and their parts; empty means all
+	NoRestart bool   // change definitions, restart nothing
+	ForceStop bool   // pull the plug of every guest that does not shut down in time
+	NoWait    bool   // do not wait until started guests are ready
+}
+
+// Problem is a reason why a plan must not be applied, in the form of a diagnostic.
+type Problem struct {
+	Addr    Addr
+	Origin  string // "main.jeos.hcl:12"; empty when the files do not mention the object
+	Summary string // terse and fixed
+	Detail  string // full sentences; the last says what to do
+}
+
+// Refusal is the error of a plan that must not be applied. It holds at least one problem.
+type Refusal struct{ Problems []Problem }
+
+// Error returns all problems, one a line.
+func (r *Refusal) Error() string {
+	lines := make([]string, len(r.Problems))
+	for i, p := range r.Problems {
+		lines[i] = p.Addr.String() + ": " + p.Summary + ": " + p.Detail
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Diff compares what the files want with what the host has. It is pure: the same arguments give the same plan.
+//
+// When the plan must not be applied the error is a *Refusal, and the plan is returned all the same so that it can be
+// shown. Other errors come from the Edit of a resource, and then the plan is nil.
+func Diff(desired []Resource, actual *Actual, opt Options) (*Plan, error) {
+	d := newDiffer(desired, actual, opt)
+	if actual.VolumesUnknown {
+		d.onlyPool()
+		return d.finish()
+	}
+	d.checkForeign()
+	d.decideNetworks()
+	d.decideGuests()
+	d.spread()
+	d.checkProtected()
+	if err := d.emit(); err != nil {
+		return nil, err
+	}
+	return d.finish()
+}
+
+// differ holds a diff in the making. It runs in three passes: decide what happens to each object by itself, spread what
+// one decision means for others, then emit changes and steps.
+type differ struct {
+	opt       Options
+	actual    *Actual
+	want      map[Addr]*Resource
+	have      map[Addr]*Object
+	protected map[Addr]bool // wanted guests whose files say protect, before Destroy dropped them
+	known     map[Addr]bool // wanted guests before Destroy dropped them
+
+	guests   map[Addr]*guestDiff
+	networks map[Addr]*networkDiff
+
+	plan     *Plan
+	problems []Problem
+	steps    stepList
+}
+
+func newDiffer(desired []Resource, actual *Actual, opt Options) *differ {
+	d := &differ{
+		opt: opt, actual: actual, plan: &Plan{Pool: actual.Pool, Wanted: digestWanted(desired), Found: digestFound(actual)},
+		want: map[Addr]*Resource{}, have: map[Addr]*Object{},
+		protected: map[Addr]bool{}, known: map[Addr]bool{},
+		guests: map[Addr]*guestDiff{}, networks: map[Addr]*networkDiff{}, steps: newStepList(),
+	}
+	for i := range desired {
+		r := &desired[i]
+		if r.Kind == KindGuest {
+			d.protected[r.Addr], d.known[r.Addr] = r.Protect, true
+		}
+		if opt.Destroy && r.Kind != KindPool && r.Kind != KindImage {
+			continue
+		}
+		d.want[r.Addr] = r
+	}
+	for a, o := range actual.Objects {
+		d.have[a] = o
+	}
+	d.checkNamed(opt.Replace, "--replace", true)
+	d.checkNamed(opt.Target, "--target", false)
+	if len(opt.Target) > 0 {
+		d.restrict()
+	}
+	return d
+}
+
+// checkNamed refuses addresses on the command line that name nothing.
+func (d *differ) checkNamed(addrs []Addr, flag string, guestOnly bool) {
+	for _, a := range addrs {
+		wanted, found := d.want[a] != nil, d.have[a] != nil
+		switch {
+		case guestOnly && a.Kind != KindGuest:
+			d.problem(a, "Not a guest", fmt.Sprintf("%s takes the address of a guest, such as guest.web, and %s is none.", flag, a))
+		case guestOnly && !wanted, !wanted && !found:
+			d.problem(a, "No such address", fmt.Sprintf("%s names %s, which is neither in the files nor on the host. \"jeos show\" lists what there is.", flag, a))
+		}
+	}
+}
+
+// restrict drops everything that the targets do not need.
+func (d *differ) restrict() {
+	keep := map[Addr]bool{}
+	var visit func(a Addr)
+	visit = func(a Addr) {
+		if keep[a] {
+			return
+		}
+		keep[a] = true
+		if w := d.want[a]; w != nil {
+			for _, n := range slices.Concat(w.Needs, w.Parts) {
+				visit(n)
+			}
+		}
+		for b, o := range d.have {
+			if o.Parent == a {
+				visit(b)
+			}
+		}
+	}
+	for _, a := range d.opt.Target {
+		visit(a)
+	}
+	for a := range d.want {
+		if !keep[a] {
+			delete(d.want, a)
+		}
+	}
+	for a := range d.have {
+		if !keep[a] {
+			delete(d.have, a)
+		}
+	}
+}
+
+func (d *differ) problem(a Addr, summary, detail string) {
+	p := Problem{Addr: a, Summary: summary, Detail: detail}
+	if w := d.want[a]; w != nil {
+		p.Origin = w.Origin
+	}
+	d.problems = append(d.problems, p)
+}
+
+func (d *differ) notice(a Addr, format string, args ...any) {
+	d.plan.Notices = append(d.plan.Notices, Notice{a, fmt.Sprintf(format, args...)})
+}
+
+// checkForeign refuses names that something else on the host has already.
+func (d *differ) checkForeign() {
+	for _, a := range d.wanted("") {
+		w := d.want[a]
+		why, taken := d.actual.Foreign[Addr{a.Kind, w.Host}]
+		if !taken {
+			continue
+		}
+		d.problem(a, "Name is taken", fmt.Sprintf(
+			"The host has a %s named %q already, and it is not this site's: %s. jeos never touches what is not its own. "+
+				"Rename it or remove it there, or give the block or the site another name here.", hostKind(a.Kind), w.Host, why))
+	}
+}
+
+// hostKind is what libvirt calls a kind.
+func hostKind(k Kind) string {
+	switch k {
+	case KindGuest:
+		return "domain"
+	case KindImage:
+		return "volume"
+	}
+	return string(k)
+}
+
+// wanted returns the wanted addresses of a kind ("" for all), sorted.
+func (d *differ) wanted(kind Kind) []Addr { return sortedAddrs(d.want, kind) }
+
+// found returns the addresses of what the host has of a kind ("" for all), sorted.
+func (d *differ) found(kind Kind) []Addr { return sortedAddrs(d.have, kind) }
+
+func sortedAddrs[V any](m map[Addr]V, kind Kind) []Addr {
+	var out []Addr
+	for a := range m {
+		if kind == "" || a.Kind == kind {
+			out = append(out, a)
+		}
+	}
+	slices.SortFunc(out, Addr.Compare)
+	return out
+}
+
+// union returns the addresses of a kind that are wanted or found, sorted.
+func (d *differ) union(kind Kind) []Addr {
+	out := slices.Concat(d.wanted(kind), d.found(kind))
+	slices.SortFunc(out, Addr.Compare)
+	return slices.Compact(out)
+}
+
+// onlyPool plans to start the pool and nothing else: until it is active nobody knows which disks exist.
+func (d *differ) onlyPool() {
+	d.emitPool()
+	d.notice(Addr{KindPool, d.actual.Pool}, "the pool is not active, so its disks cannot be seen; what else differs is known once it is started")
+}
+
+func (d *differ) finish() (*Plan, error) {
+	slices.SortStableFunc(d.plan.Changes, func(a, b Change) int { return a.Addr.Compare(b.Addr) })
+	slices.SortStableFunc(d.plan.Pending, func(a, b Change) int { return a.Addr.Compare(b.Addr) })
+	slices.SortStableFunc(d.plan.Notices, func(a, b Notice) int { return a.Addr.Compare(b.Addr) })
+	d.plan.Steps = d.steps.list
+	if len(d.problems) > 0 {
+		return d.plan, &Refusal{d.problems}
+	}
+	return d.plan, nil
+}

@@ -1,0 +1,78 @@
+package plan
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// Rule says what changing an attribute costs. Rules is the one place where that is decided; the README shows it.
+type Rule struct {
+	Kind     Kind
+	Name     string // pattern of path.Match: "nic.*"
+	Effect   Effect
+	Security bool
+	Text     string // what the attribute is, for the README
+}
+
+// rules lists the attributes of every kind. The first rule that matches counts.
+var rules = []Rule{
+	{KindPool, "active", Live, false, "the pool is started"},
+	{KindVolume, "size", Live, false, "capacity of a disk; grows, never shrinks"},
+	{KindNetwork, "active", Live, false, "the network is started"},
+	{KindNetwork, "autostart", Live, false, "the network starts with the host"},
+	{KindNetwork, "persistent", Live, false, "the network has a definition that outlives it"},
+	{KindNetwork, "name", Restart, false, "name on the host"},
+	{KindNetwork, "mode", Restart, true, "isolated, nat or bridge"},
+	{KindNetwork, "forward", Restart, true, "how libvirt forwards packets"},
+	{KindNetwork, "ip", Restart, true, "the host's addresses on the network"},
+	{KindNetwork, "*", Restart, false, "bridge, DHCP range, MTU and the rest of a network"},
+	{KindGuest, "running", Live, false, "power state"},
+	{KindGuest, "autostart", Live, false, "the guest starts with the host"},
+	{KindGuest, "persistent", Live, false, "the guest has a definition that outlives it"},
+	{KindGuest, "protect", Live, false, "refuses destroy and replace; kept on the host"},
+	{KindGuest, "keep", Live, false, "disks that survive the guest; kept on the host"},
+	{KindGuest, "stop_timeout", Live, false, "time for a clean shutdown; kept on the host"},
+	{KindGuest, "force_stop", Live, false, "pull the plug after stop_timeout; kept on the host"},
+	{KindGuest, "name", Restart, false, "name on the host"},
+	{KindGuest, "cpus", Restart, false, "virtual CPUs"},
+	{KindGuest, "memory", Restart, false, "memory"},
+	{KindGuest, "accel", Restart, false, "kvm or tcg, where the files say which"},
+	{KindGuest, "report", Restart, false, "the port on which the guest reports"},
+	{KindGuest, "nic.*", Restart, true, "a network card: network, MAC and addresses"},
+	{KindGuest, "disk.*", Restart, false, "a disk is attached"},
+	{KindGuest, "hostdev.*", Restart, true, "a device of the host"},
+	{KindGuest, "share.*", Restart, true, "a folder of the host"},
+	{KindGuest, "redirdev.*", Restart, true, "a redirected device"},
+	{KindGuest, "seed.network", Restart, false, "network configuration, which every boot applies"},
+	{KindGuest, "seed.disks", Restart, false, "mount points, which every boot applies"},
+	{KindGuest, "seed", Live, false, "the volume with the seed"},
+	{KindGuest, "arch", Replace, false, "architecture"},
+	{KindGuest, "machine", Replace, false, "machine type"},
+	{KindGuest, "firmware", Replace, false, "bios or uefi"},
+	{KindGuest, "image", OnCreate, false, "the base image"},
+	{KindGuest, "seed.*", OnCreate, false, "packages, users, files, commands: all that the first boot does"},
+}
+
+// Rules returns the table of attributes, in the order in which people should read it.
+func Rules() []Rule { return slices.Clone(rules) }
+
+// RuleFor returns the rule for an attribute. An attribute without one is a mistake in the builders, and panics.
+func RuleFor(kind Kind, name string) Rule {
+	r, ok := findRule(kind, name)
+	if !ok {
+		panic("plan: no rule for attribute " + name + " of a " + string(kind))
+	}
+	return r
+}
+
+func findRule(kind Kind, name string) (Rule, bool) {
+	// path.Match does not let "*" cross a slash, and names of files have slashes.
+	name, _, _ = strings.Cut(name, "/")
+	for _, r := range rules {
+		if ok, err := path.Match(r.Name, name); r.Kind == kind && err == nil && ok {
+			return r, true
+		}
+	}
+	return Rule{}, false
+}

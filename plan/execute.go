@@ -1,0 +1,152 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// Event tells what Execute does. Events come from one goroutine at a time, in the order in which things happen.
+type Event struct {
+	Kind     EventKind
+	Step     Step
+	Progress Progress // with StepProgress
+	Err      error    // with StepFailed
+}
+
+// EventKind is the kind of an Event.
+type EventKind int
+
+const (
+	StepStarted EventKind = iota
+	StepProgress
+	StepDone
+	StepFailed
+	StepSkipped // never started: a step that it needs failed, or Stop was closed
+)
+
+// ExecuteOptions bound how Execute works.
+type ExecuteOptions struct {
+	Parallelism int             // steps at once, waiting for guests not counted; at least 1
+	Stop        <-chan struct{} // closed: finish what is under way, start nothing more, give up waiting for guests
+	Events      func(Event)     // may be nil
+}
+
+// ErrStopped is part of the error of Execute when Stop kept it from doing all steps.
+var ErrStopped = errors.New("stopped before all steps were done")
+
+// Execute does all steps, each after those that it needs, side by side where their order is free. A failed step keeps
+// the steps that need it from starting, and no others. The error joins those of all failed steps.
+//
+// When ctx ends, the calls under way are cut off; their outcome is unknown. In all cases another plan shows what is left.
+func Execute(ctx context.Context, hv Hypervisor, steps []Step, opt ExecuteOptions) error {
+	x := &execution{hv: hv, steps: steps, opt: opt, slots: make(chan struct{}, max(1, opt.Parallelism)), results: make(chan result)}
+	x.stop, x.cancelWaits = context.WithCancel(ctx)
+	defer x.cancelWaits()
+	return x.run(ctx)
+}
+
+type execution struct {
+	hv          Hypervisor
+	steps       []Step
+	opt         ExecuteOptions
+	slots       chan struct{}
+	results     chan result
+	stop        context.Context // ends when waiting for guests must end
+	cancelWaits context.CancelFunc
+	events      sync.Mutex
+}
+
+type result struct {
+	index int
+	err   error
+}
+
+func (x *execution) run(ctx context.Context) error {
+	missing := make([]int, len(x.steps)) // steps that are needed and not done yet
+	dependents := make([][]int, len(x.steps))
+	for i, s := range x.steps {
+		missing[i] = len(s.Needs)
+		for _, n := range s.Needs {
+			dependents[n] = append(dependents[n], i)
+		}
+	}
+	started := make([]bool, len(x.steps))
+	running, stopped := 0, false
+	begin := func(i int) {
+		started[i] = true
+		running++
+		go func() { x.results <- result{i, x.do(ctx, x.steps[i])} }()
+	}
+	for i := range x.steps {
+		if missing[i] == 0 {
+			begin(i)
+		}
+	}
+	var errs []error
+	stop := x.opt.Stop
+	for running > 0 {
+		select {
+		case <-stop:
+			stop, stopped = nil, true
+			x.cancelWaits()
+		case r := <-x.results:
+			running--
+			if r.err != nil {
+				errs = append(errs, r.err)
+				continue
+			}
+			for _, d := range dependents[r.index] {
+				if missing[d]--; missing[d] == 0 && !stopped && ctx.Err() == nil {
+					begin(d)
+				}
+			}
+		}
+	}
+	skipped := false
+	for i, s := range x.steps {
+		if !started[i] {
+			skipped = true
+			x.send(Event{Kind: StepSkipped, Step: s})
+		}
+	}
+	if skipped && stopped {
+		errs = append(errs, ErrStopped)
+	}
+	return errors.Join(errs...)
+}
+
+// do does one step, in its turn.
+func (x *execution) do(ctx context.Context, s Step) error {
+	if s.Verb == AwaitGuest {
+		ctx = x.stop
+	} else {
+		x.slots <- struct{}{}
+		defer func() { <-x.slots }()
+	}
+	select {
+	case <-x.opt.Stop:
+		x.send(Event{Kind: StepSkipped, Step: s})
+		return fmt.Errorf("%s: %w", s, ErrStopped)
+	default:
+	}
+	x.send(Event{Kind: StepStarted, Step: s})
+	err := x.hv.Do(ctx, s, func(p Progress) { x.send(Event{Kind: StepProgress, Step: s, Progress: p}) })
+	if err != nil {
+		err = fmt.Errorf("%s: %w", s, err)
+		x.send(Event{Kind: StepFailed, Step: s, Err: err})
+		return err
+	}
+	x.send(Event{Kind: StepDone, Step: s})
+	return nil
+}
+
+func (x *execution) send(e Event) {
+	if x.opt.Events == nil {
+		return
+	}
+	x.events.Lock()
+	defer x.events.Unlock()
+	x.opt.Events(e)
+}

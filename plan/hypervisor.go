@@ -1,0 +1,75 @@
+package plan
+
+import (
+	"context"
+	"errors"
+	"io"
+)
+
+// ErrNotFound is the only sentinel of a Reader or Hypervisor: what was asked for is not there.
+var ErrNotFound = errors.New("not found")
+
+// Reader reads a libvirt host and changes nothing.
+type Reader interface {
+	// Inventory reads every domain and network of the host, the pool of that name, and the XML of those of its volumes
+	// whose names are wanted. An object that vanishes between listing and reading is left out. It is safe to call while
+	// others change the host; the answer is then a mixture of before and after.
+	Inventory(ctx context.Context, pool string, wanted func(volume string) bool) (*Inventory, error)
+	// Close ends the connection. The Reader must not be used after it.
+	Close() error
+}
+
+// Hypervisor is a libvirt host that can be changed.
+type Hypervisor interface {
+	Reader
+	// Do does one step and returns when it is done. Progress is called from one goroutine at a time and may be nil.
+	// When ctx ends before the step does, the outcome is unknown, and the error says so.
+	Do(ctx context.Context, s Step, progress func(Progress)) error
+	// Report asks the guest in the running domain of that name for its state. ErrNotFound means that there is no such
+	// domain or that it is off. It waits until the guest says something or ctx ends.
+	Report(ctx context.Context, domain string) (*Report, error)
+	// Console connects rw with the serial console of the running domain of that name until either side ends.
+	Console(ctx context.Context, domain string, rw io.ReadWriter) error
+}
+
+// Progress tells how far a step is. A step that moves bytes fills Done and Total; one that waits fills Text.
+type Progress struct {
+	Done, Total int64
+	Text        string
+}
+
+// Inventory is what a host has, as libvirt says it.
+type Inventory struct {
+	URI      string          // as connected
+	KVM      map[string]bool // by architecture ("x86_64"): whether hardware virtualisation can be used
+	Pool     *HostPool       // nil when there is none of that name
+	Domains  []HostDomain    // sorted by name
+	Networks []HostNetwork   // sorted by name
+	Volumes  []HostVolume    // the wanted ones, sorted by name; nil when the pool is missing or not active
+	Names    map[string]bool // every volume name in the pool, wanted or not
+}
+
+// HostPool is a storage pool.
+type HostPool struct {
+	Name, XML string
+	Active    bool
+}
+
+// HostDomain is a domain. XML is the inactive definition (of a transient domain: what it runs with); LiveXML is empty
+// unless it runs or is paused.
+type HostDomain struct {
+	Name, UUID, XML, LiveXML string
+	State                    State
+	Autostart, Persistent    bool
+	ManagedSave              bool
+}
+
+// HostNetwork is a network. LiveXML is empty unless it is active.
+type HostNetwork struct {
+	Name, UUID, XML, LiveXML string
+	Active, Autostart        bool
+	Persistent               bool
+}
+
+// HostVolume is a volume of the pool.
+type HostVolume struct{ Name, XML string }

@@ -1,0 +1,68 @@
+package plan
+
+import (
+	"io"
+	"time"
+)
+
+// Effect says what changing an attribute of an existing object costs.
+// The zero value is the cheapest; a change as a whole has the greatest effect of its attributes.
+type Effect int
+
+const (
+	// Live changes are made to the definition and to the running guest at once.
+	Live Effect = iota
+	// Restart changes are made to the definition while the guest is off; the guest is restarted.
+	Restart
+	// Replace changes cannot be made to an existing object: it is destroyed and created anew.
+	Replace
+	// DataLoss changes delete data that no file can bring back.
+	DataLoss
+	// OnCreate attributes act only while a guest is made. A difference is a notice and never a change.
+	OnCreate
+)
+
+// Attr is one attribute of a resource in the form in which it is compared and shown.
+type Attr struct {
+	Name  string // "memory", "nic.lan", "seed.network"
+	Value string // canonical: the same setting always has the same value
+	Effect
+	Secret   bool // Value must never be shown, not even as a hash
+	Security bool // a difference that was made by hand is security drift
+}
+
+// Resource is one object as the files want it.
+type Resource struct {
+	Addr
+	Host   string // its name on the host
+	UUID   string // of domains and networks; empty for the rest
+	Origin string // "main.jeos.hcl:12", where the files declare it
+	Parent Addr   // volume: the guest that it belongs to
+	Hidden bool   // volume: a seed; people see its guest only
+	Attrs  []Attr // sorted by name
+	XML    string // the whole definition, for create
+	Needs  []Addr // resources that must be there and started before this one starts
+	Body   Addr   // guest: its root volume. While that is missing the guest counts as not made
+	Parts  []Addr // guest: all its volumes, seed and root included
+
+	// Edit returns current, the inactive XML that libvirt has, with everything that jeos manages set as wanted and
+	// everything else as it was. Nil where an object cannot be edited.
+	Edit func(current string) (string, error)
+
+	Content *Content // what an uploaded volume holds
+	Size    int64    // volume: capacity in bytes; never shrinks
+
+	Running      *bool         // guest: nil means not managed
+	Autostart    bool          // guest and network
+	StopTimeout  time.Duration // guest: how long a clean shutdown may take
+	ForceStop    bool          // guest: pull the plug after StopTimeout
+	ReadyTimeout time.Duration // guest: how long it may take to report ready
+	Protect      bool          // guest: refuse destroy and replace
+	Keep         bool          // volume: survives replace and destroy of its guest
+}
+
+// Content is a stream that can be opened as often as it is needed, and not before.
+type Content struct {
+	SHA256 string                               // lower-case hex of the whole; empty when it is not known before
+	Open   func() (io.ReadCloser, int64, error) // the stream and its length in bytes
+}

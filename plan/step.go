@@ -1,0 +1,72 @@
+package plan
+
+import (
+	"time"
+)
+
+// Verb is one thing that a Hypervisor can do. Every verb is idempotent: doing it again, or doing it when somebody else
+// has done it already, is no error.
+type Verb string
+
+const (
+	// DefinePool defines the pool Host from XML and builds its folder.
+	DefinePool Verb = "define pool"
+	// StartPool starts the pool Host and has it start with the host.
+	StartPool Verb = "start pool"
+	// RefreshPool makes libvirt look at the pool's folder anew.
+	RefreshPool Verb = "refresh pool"
+	// CreateVolume creates the volume Host of Pool from XML.
+	CreateVolume Verb = "create volume"
+	// UploadVolume creates the volume Host of Pool from XML and fills it with Content, in such a way that a cut upload
+	// is seen as incomplete. A volume that is there and complete is left as it is.
+	UploadVolume Verb = "upload volume"
+	// GrowVolume grows the volume Host to Size bytes, through the running domain Domain if it is running.
+	GrowVolume Verb = "grow volume"
+	// DeleteVolume deletes the volume Host of Pool and its marker.
+	DeleteVolume Verb = "delete volume"
+	// DefineNetwork defines the network Host from XML over the same UUID.
+	DefineNetwork Verb = "define network"
+	// StartNetwork starts the network Host.
+	StartNetwork Verb = "start network"
+	// StopNetwork stops the network Host.
+	StopNetwork Verb = "stop network"
+	// UndefineNetwork removes the definition of the network Host.
+	UndefineNetwork Verb = "undefine network"
+	// AutostartNetwork sets whether the network Host starts with the host, to On.
+	AutostartNetwork Verb = "set autostart of network"
+	// RenameGuest renames the domain UUID, which must be off, to Host.
+	RenameGuest Verb = "rename guest"
+	// DefineGuest defines the domain Host from XML over the same UUID.
+	DefineGuest Verb = "define guest"
+	// AutostartGuest sets whether the domain Host starts with the host, to On.
+	AutostartGuest Verb = "set autostart of guest"
+	// StartGuest starts the domain Host, or resumes it when it is paused. Its console is recorded from the first byte.
+	StartGuest Verb = "start guest"
+	// AwaitGuest waits until the domain Host reports ready, for at most Timeout.
+	AwaitGuest Verb = "wait for guest"
+	// StopGuest shuts the domain Host down and waits until it is off, for at most Timeout; then, if On, pulls the plug.
+	StopGuest Verb = "stop guest"
+	// DetachDevice takes the device XML from the running domain Host and waits until it is gone.
+	DetachDevice Verb = "detach device from guest"
+	// UndefineGuest removes the definition of the domain Host with everything that libvirt keeps for it.
+	UndefineGuest Verb = "undefine guest"
+)
+
+// Step is one call for the hypervisor. It says how; Change says what.
+type Step struct {
+	Verb
+	Addr    Addr          // the object that it is for, for messages
+	Host    string        // name on the host
+	UUID    string        // of the domain or network
+	Pool    string        // of a volume
+	Domain  string        // GrowVolume: the domain that may have the volume open
+	XML     string        // definition
+	Content *Content      // UploadVolume
+	Size    int64         // GrowVolume: bytes
+	On      bool          // autostart on; StopGuest: pull the plug at the end
+	Timeout time.Duration // StopGuest, AwaitGuest
+	Needs   []int         // indices of the steps that must be done first; all smaller than its own
+}
+
+// String says the step in a few words: "start guest.web".
+func (s Step) String() string { return string(s.Verb) + " " + s.Addr.Name }
