@@ -90,15 +90,19 @@ type Conn struct {
 	host     *Host
 	readOnly bool
 
-	mu    sync.Mutex
-	calls int
-	cutAt int
-	cut   Cut
-	lost  bool
+	mu        sync.Mutex
+	calls     int
+	cutAt     int
+	cut       Cut
+	lost      bool
+	onSilence func()
 }
 
 // CutAt has the connection lost at its n-th changing call, counted from 0.
 func (c *Conn) CutAt(n int, how Cut) { c.cutAt, c.cut = n, how }
+
+// OnSilence has f called when a call is met with Silence, so that a test need not wait for a time limit.
+func (c *Conn) OnSilence(f func()) { c.onSilence = f }
 
 // Calls returns how many changing calls were made.
 func (c *Conn) Calls() int {
@@ -123,6 +127,9 @@ func (c *Conn) call(ctx context.Context, mutate func(h *Host) error) error {
 	c.lost = cut
 	c.mu.Unlock()
 	if cut && c.cut == Silence {
+		if c.onSilence != nil {
+			c.onSilence()
+		}
 		<-ctx.Done()
 		return fmt.Errorf("%w: %w", ErrLost, ctx.Err())
 	}
