@@ -1,0 +1,233 @@
+package builders
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/beevik/etree"
+
+	"jeos/plan"
+)
+
+// Observe makes sense of what libvirt says: it finds what belongs to the site, and reads it in the terms of Build. Images
+// are found under their hashes, since only the files know their names.
+//
+// What is named as the site names things but is not the site's goes to Actual.Foreign. A guest counts as the site's by
+// owner mark and UUID, whatever its name is now; a volume by its name.
+func Observe(site, poolName string, inv *plan.Inventory) (*plan.Actual, Host) {
+	o := &observer{
+		site: site, inv: inv,
+		actual: &plan.Actual{Pool: poolName, Objects: map[plan.Addr]*plan.Object{}, Foreign: map[plan.Addr]string{}},
+		host:   Host{KVM: inv.KVM, Guests: map[string]Kept{}},
+		marks:  map[string]*mark{}, open: map[string]bool{},
+	}
+	o.observePool()
+	for _, n := range inv.Networks {
+		o.observeNetwork(n)
+	}
+	for _, d := range inv.Domains {
+		o.observeDomain(d)
+	}
+	for _, v := range inv.Volumes {
+		o.observeVolume(v)
+	}
+	o.countVolumes()
+	return o.actual, o.host
+}
+
+type observer struct {
+	site   string
+	inv    *plan.Inventory
+	actual *plan.Actual
+	host   Host
+	marks  map[string]*mark // by guest: of the domains of ours
+	open   map[string]bool  // by name: volumes that a running domain of ours uses
+}
+
+func (o *observer) add(obj *plan.Object) { o.actual.Objects[obj.Addr] = obj }
+
+func (o *observer) foreign(kind plan.Kind, host, why string) {
+	if strings.HasPrefix(host, o.site+"-") {
+		o.actual.Foreign[plan.Addr{Kind: kind, Name: host}] = why
+	}
+}
+
+func (o *observer) observePool() {
+	p := o.inv.Pool
+	if p == nil {
+		return
+	}
+	o.actual.VolumesUnknown = !p.Active
+	if _, root, err := parseXML(p.XML); err == nil {
+		o.host.PoolPath = text(root, "target/path")
+	}
+	o.add(&plan.Object{
+		Addr: poolAddr(p.Name), Host: p.Name, State: state(p.Active), XML: p.XML,
+		Attrs: map[string]string{attrActive: strconv.FormatBool(p.Active)},
+	})
+}
+
+func state(active bool) plan.State {
+	if active {
+		return plan.Running
+	}
+	return plan.Off
+}
+
+func (o *observer) observeNetwork(n plan.HostNetwork) {
+	_, root, err := parseXML(n.XML)
+	if err != nil {
+		o.foreign(plan.KindNetwork, n.Name, "its definition cannot be read")
+		return
+	}
+	m := readMark(root, plan.KindNetwork)
+	name, why := m.owner(o.site, n.UUID)
+	if why != "" {
+		o.foreign(plan.KindNetwork, n.Name, why)
+		return
+	}
+	obj := &plan.Object{
+		Addr: networkAddr(name), Host: n.Name, UUID: n.UUID, State: state(n.Active), XML: n.XML,
+		Attrs: readNetwork(root), Applied: m.applied,
+	}
+	obj.Attrs[attrActive] = strconv.FormatBool(n.Active)
+	obj.Attrs[attrAutostart] = strconv.FormatBool(n.Autostart)
+	obj.Attrs[attrPersistent] = strconv.FormatBool(n.Persistent)
+	if _, live, err := parseXML(n.LiveXML); n.LiveXML != "" && err == nil {
+		obj.Live, obj.LiveApplied = readNetwork(live), liveMark(live, m).applied
+	}
+	o.add(obj)
+}
+
+// liveMark returns the mark of a running object. One that runs without has what its definition says.
+func liveMark(live *etree.Element, inactive *mark) *mark {
+	if m := readMark(live, inactive.kind); m != nil {
+		return m
+	}
+	return inactive
+}
+
+func (o *observer) observeDomain(d plan.HostDomain) {
+	_, root, err := parseXML(d.XML)
+	if err != nil {
+		o.foreign(plan.KindGuest, d.Name, "its definition cannot be read")
+		return
+	}
+	m := readMark(root, plan.KindGuest)
+	name, why := m.owner(o.site, d.UUID)
+	if why != "" {
+		o.foreign(plan.KindGuest, d.Name, why)
+		return
+	}
+	def, err := readDefinition(o.site, root, m)
+	if err != nil {
+		o.foreign(plan.KindGuest, d.Name, "its definition cannot be read")
+		return
+	}
+	obj := &plan.Object{
+		Addr: guestAddr(name), Host: d.Name, UUID: d.UUID, State: d.State, XML: d.XML,
+		Attrs: def.attrs, Applied: m.applied, Needs: def.networks(),
+		Protect:     m.applied[attrProtect] == "true",
+		StopTimeout: m.applied[attrStopTimeout],
+		ForceStop:   m.applied[attrForceStop] == "true",
+	}
+	obj.Attrs[attrRunning] = strconv.FormatBool(d.State == plan.Running)
+	obj.Attrs[attrAutostart] = strconv.FormatBool(d.Autostart)
+	obj.Attrs[attrPersistent] = strconv.FormatBool(d.Persistent)
+	for name, value := range m.applied {
+		switch name {
+		case attrProtect, attrKeep, attrStopTimeout, attrForceStop:
+			obj.Attrs[name] = value
+		}
+		if firstBoot(name) {
+			obj.Attrs[name] = value
+		}
+	}
+	o.observeLive(obj, d, m)
+	o.add(obj)
+	o.marks[name] = m
+	o.host.Guests[name] = Kept{Accel: m.accel, Seed: m.seed, Applied: m.applied, Disks: m.keeps()}
+}
+
+// observeLive reads what a domain runs with.
+func (o *observer) observeLive(obj *plan.Object, d plan.HostDomain, m *mark) {
+	_, root, err := parseXML(d.LiveXML)
+	if d.LiveXML == "" || err != nil {
+		return
+	}
+	live := liveMark(root, m)
+	def, err := readDefinition(o.site, root, live)
+	if err != nil {
+		return
+	}
+	def.asLive()
+	obj.Live, obj.LiveApplied, obj.Detach = def.attrs, live.applied, def.devices
+	obj.Needs = slices.Concat(obj.Needs, def.networks())
+	slices.SortFunc(obj.Needs, plan.Addr.Compare)
+	obj.Needs = slices.Compact(obj.Needs)
+	for _, e := range root.FindElements("devices/disk") {
+		o.open[diskSource(e)] = true
+	}
+}
+
+// networks returns the networks of the site that the cards of a definition are plugged into, sorted.
+func (d *definition) networks() []plan.Addr {
+	set := map[plan.Addr]bool{}
+	for name, value := range d.attrs {
+		source, _, _ := strings.Cut(value, " ")
+		if network, own := strings.CutPrefix(source, "network."); own && strings.HasPrefix(name, "nic.") {
+			set[networkAddr(network)] = true
+		}
+	}
+	return slices.SortedFunc(maps.Keys(set), plan.Addr.Compare)
+}
+
+func (o *observer) observeVolume(v plan.HostVolume) {
+	attrs, size, complete := readVolume(v, o.inv.Names)
+	obj := &plan.Object{Host: v.Name, XML: v.XML, Attrs: attrs, Size: size, Complete: complete}
+	if sha, ok := parseImage(v.Name); ok {
+		obj.Addr = plan.Addr{Kind: plan.KindImage, Name: sha}
+		obj.Attrs["sha256"] = sha
+		o.add(obj)
+		return
+	}
+	name, ok := parseVolume(o.site, v.Name)
+	if !ok {
+		return
+	}
+	obj.Addr, obj.Parent = name.addr(), guestAddr(name.guest)
+	obj.Hidden, obj.InUse = name.generation > 0, o.open[v.Name]
+	obj.Keep = o.keeps(name)
+	if obj.Hidden {
+		obj.Attrs = nil
+	}
+	o.add(obj)
+}
+
+// keeps reports whether a volume must survive its guest. Of a disk whose domain is gone nobody knows, so that it is kept.
+func (o *observer) keeps(v volumeName) bool {
+	m := o.marks[v.guest]
+	if m == nil {
+		return v.generation == 0
+	}
+	return slices.Contains(m.keeps(), v.disk)
+}
+
+// countVolumes finds the newest seed of every guest, also among those that were never finished, and the data disks of
+// guests that have no domain.
+func (o *observer) countVolumes() {
+	for _, volume := range slices.Sorted(maps.Keys(o.inv.Names)) {
+		v, ok := parseVolume(o.site, volume)
+		if !ok {
+			continue
+		}
+		kept := o.host.Guests[v.guest]
+		kept.LastSeed = max(kept.LastSeed, v.generation)
+		if o.marks[v.guest] == nil && v.generation == 0 && v.disk != rootDisk {
+			kept.Disks = append(kept.Disks, v.disk)
+		}
+		o.host.Guests[v.guest] = kept
+	}
+}

@@ -1,0 +1,74 @@
+package builders
+
+import (
+	"errors"
+
+	"jeos/internal/config"
+	"jeos/plan"
+)
+
+// Plan compares what the files of a site say with an inventory of the host, and returns the way from one to the other.
+//
+// As with [plan.Diff], a plan that must not be applied comes with a *plan.Refusal; what stands in its way on the host is
+// listed there too, except for a plan to destroy.
+func Plan(site *config.Site, inv *plan.Inventory, opt plan.Options) (*plan.Plan, error) {
+	actual, host := Observe(site.Name, site.Pool.Name, inv)
+	for _, a := range opt.Replace { // decided anew, as for a guest that was never there
+		kept := host.Guests[a.Name]
+		kept.Accel, kept.Seed = "", 0
+		host.Guests[a.Name] = kept
+	}
+	desired, err := Build(site, host)
+	if err != nil {
+		return nil, err
+	}
+	nameImages(desired, actual)
+	for i := range desired {
+		forgetUnmanaged(&desired[i], actual.Objects[desired[i].Addr])
+	}
+	p, err := plan.Diff(desired, actual, opt)
+	if opt.Destroy {
+		return p, err
+	}
+	refusal := &plan.Refusal{Problems: Conflicts(site, inv)}
+	if r, ok := errors.AsType[*plan.Refusal](err); ok {
+		refusal.Problems = append(refusal.Problems, r.Problems...)
+	} else if err != nil {
+		return nil, err
+	}
+	if len(refusal.Problems) > 0 {
+		return p, refusal
+	}
+	return p, nil
+}
+
+// nameImages gives the images on the host the names that the files have for them. The host knows their hashes only.
+func nameImages(desired []plan.Resource, actual *plan.Actual) {
+	byVolume := map[string]*plan.Object{}
+	for addr, o := range actual.Objects {
+		if addr.Kind == plan.KindImage {
+			byVolume[o.Host] = o
+		}
+	}
+	for _, r := range desired {
+		if o := byVolume[r.Host]; r.Kind == plan.KindImage && o != nil {
+			delete(actual.Objects, o.Addr)
+			o.Addr = r.Addr
+			actual.Objects[o.Addr] = o
+		}
+	}
+}
+
+// forgetUnmanaged drops what was observed of a guest where its files leave the choice to others: whether it runs, and how.
+func forgetUnmanaged(r *plan.Resource, o *plan.Object) {
+	if r.Kind != plan.KindGuest || o == nil {
+		return
+	}
+	wanted := attrValues(r.Attrs)
+	for _, name := range []string{attrRunning, attrAccel} {
+		if _, managed := wanted[name]; !managed {
+			delete(o.Attrs, name)
+			delete(o.Live, name)
+		}
+	}
+}

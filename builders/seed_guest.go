@@ -1,0 +1,72 @@
+package builders
+
+import (
+	"cmp"
+	"embed"
+	"fmt"
+	"slices"
+	"strings"
+
+	"jeos/internal/config"
+)
+
+// guestFS holds what jeos runs inside a guest.
+//
+//go:embed guest
+var guestFS embed.FS
+
+// installed are the guest files that the boot script puts into the guest.
+var installed = []struct{ name, path, mode string }{
+	{"report", "/usr/local/lib/jeos/report", "755"},
+	{"grow", "/usr/local/lib/jeos/grow", "755"},
+	{"jeos-report.service", "/etc/systemd/system/jeos-report.service", "644"},
+	{"jeos-grow@.service", "/etc/systemd/system/jeos-grow@.service", "644"},
+	{"99-jeos-grow.rules", "/etc/udev/rules.d/99-jeos-grow.rules", "644"},
+}
+
+func guestFile(name string) string {
+	content, err := guestFS.ReadFile("guest/" + name)
+	if err != nil {
+		panic(err)
+	}
+	return string(content)
+}
+
+// bootScript returns the shell script that every boot of a guest runs, early and from its newest seed. It installs
+// jeos's parts and mounts the data disks.
+func bootScript(disks []config.Disk) string {
+	var b strings.Builder
+	b.WriteString(guestFile("boot.sh"))
+	for _, f := range installed {
+		fmt.Fprintf(&b, "put %s %s <<'JEOS'\n%sJEOS\n", f.path, f.mode, guestFile(f.name))
+	}
+	fmt.Fprintf(&b, "data_disks <<'JEOS'\n%sJEOS\nfinish\n", fstab(disks))
+	return b.String()
+}
+
+// fstab returns the lines of fstab(5) for the data disks. The option x-jeos tells them from others. A disk that is missing
+// must not keep the guest from booting, and one that has grown is filled.
+func fstab(disks []config.Disk) string {
+	const options = "defaults,nofail,x-systemd.growfs,x-systemd.device-timeout=30s,x-jeos"
+	var b strings.Builder
+	for _, d := range mountedDisks(disks) {
+		device := "/dev/disk/by-id/virtio-" + diskSerial(d.Name)
+		fmt.Fprintf(&b, "%s %s %s %s 0 2\n", device, fstabEscaper.Replace(d.Mount), d.FS, options)
+	}
+	return b.String()
+}
+
+// mountedDisks returns the disks that have a mount point, sorted by it: parents come before children.
+func mountedDisks(disks []config.Disk) []config.Disk {
+	var list []config.Disk
+	for _, d := range disks {
+		if d.Mount != "" {
+			list = append(list, d)
+		}
+	}
+	slices.SortFunc(list, func(a, b config.Disk) int { return cmp.Compare(a.Mount, b.Mount) })
+	return list
+}
+
+// fstabEscaper writes what would end or continue a field of fstab(5) as an octal escape.
+var fstabEscaper = strings.NewReplacer(" ", `\040`, "\t", `\011`, "\n", `\012`, `\`, `\134`)

@@ -1,0 +1,149 @@
+package builders
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path"
+
+	"libvirt.org/go/libvirtxml"
+
+	"jeos/internal/config"
+	"jeos/plan"
+)
+
+// markerSuffix ends the name of the empty volume that stands beside an uploaded volume which is complete, where the
+// upload itself does not show it.
+const markerSuffix = ".ok"
+
+// volumeXML returns the definition of a volume of that capacity, which takes no space before it is written
+// (https://libvirt.org/formatstorage.html#storage-volume-xml).
+func volumeXML(name, format string, capacity int64, backing *libvirtxml.StorageVolumeBackingStore) (string, error) {
+	x := libvirtxml.StorageVolume{
+		Name:       name,
+		Allocation: &libvirtxml.StorageVolumeSize{Unit: "bytes"},
+		Capacity:   &libvirtxml.StorageVolumeSize{Unit: "bytes", Value: uint64(capacity)},
+		Target: &libvirtxml.StorageVolumeTarget{
+			Format:      &libvirtxml.StorageVolumeTargetFormat{Type: format},
+			Permissions: &libvirtxml.StorageVolumeTargetPermissions{Mode: "0600"},
+		},
+		BackingStore: backing,
+	}
+	if format == "qcow2" {
+		x.Target.Compat = "1.1" // without, libvirt makes the older form, on which a discard over a layer frees nothing
+	}
+	return x.Marshal()
+}
+
+// readVolume reads the attributes of a volume, its capacity in bytes, and whether it was written to its end. A qcow2 that
+// is uploaded gets its first bytes last: libvirt takes it for a raw file until then. Others have a marker, by names.
+func readVolume(v plan.HostVolume, names map[string]bool) (attrs map[string]string, size int64, complete bool) {
+	_, root, err := parseXML(v.XML)
+	if err != nil {
+		return map[string]string{}, 0, false
+	}
+	size = parseSize(text(root, "capacity"), value(root, "capacity", "unit"))
+	complete = names[v.Name+markerSuffix]
+	if path.Ext(v.Name) == ".qcow2" {
+		complete = value(root, "target/format", "type") == "qcow2"
+	}
+	return map[string]string{"size": formatSize(size)}, size, complete
+}
+
+func pool(p config.Pool) (plan.Resource, error) {
+	x := libvirtxml.StoragePool{Type: "dir", Name: p.Name, Target: &libvirtxml.StoragePoolTarget{Path: p.Path}}
+	xml, err := x.Marshal()
+	l := attrList{kind: plan.KindPool}
+	l.add(attrActive, "true")
+	return plan.Resource{Addr: poolAddr(p.Name), Host: p.Name, Origin: p.Origin, Attrs: l.sorted(), XML: xml}, err
+}
+
+func poolAddr(name string) plan.Addr { return plan.Addr{Kind: plan.KindPool, Name: name} }
+
+// image is a base image. Its volume is raw at first, whatever the file is, and as long as the file.
+func (b *builder) image(i config.Image) (plan.Resource, error) {
+	name := ImageVolume(i)
+	xml, err := volumeXML(name, "raw", i.FileSize, nil)
+	return plan.Resource{
+		Addr:   plan.Addr{Kind: plan.KindImage, Name: i.Name},
+		Host:   name,
+		Origin: i.Origin,
+		Attrs:  []plan.Attr{{Name: "sha256", Value: i.SHA256}, {Name: "size", Value: formatSize(i.Size)}},
+		XML:    xml,
+		Needs:  []plan.Addr{b.pool()},
+		Size:   i.Size,
+		Content: &plan.Content{SHA256: i.SHA256, Open: func() (io.ReadCloser, int64, error) {
+			f, err := os.Open(i.Path)
+			return f, i.FileSize, err
+		}},
+	}, err
+}
+
+// volumes are the disks of a guest: root, a copy-on-write layer over the image, the data disks, and the seed.
+func (b *builder) volumes(d *domain) ([]plan.Resource, error) {
+	g := d.guest
+	base := b.images[g.Image]
+	layer := &libvirtxml.StorageVolumeBackingStore{
+		Path:   path.Join(d.poolPath, ImageVolume(base)),
+		Format: &libvirtxml.StorageVolumeTargetFormat{Type: base.Format},
+	}
+	root, err := b.disk(g, config.Disk{Name: rootDisk, Size: g.Disk, Origin: g.Origin}, layer)
+	if err != nil {
+		return nil, err
+	}
+	root.Needs = append(root.Needs, plan.Addr{Kind: plan.KindImage, Name: base.Name})
+	list := []plan.Resource{root}
+	for _, data := range g.Disks {
+		r, err := b.disk(g, data, nil)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	seed, err := b.seedVolume(d)
+	return append(list, seed), err
+}
+
+func (b *builder) disk(g *config.Guest, d config.Disk, layer *libvirtxml.StorageVolumeBackingStore) (plan.Resource, error) {
+	name := VolumeName(b.site.Name, g.Name, d.Name)
+	xml, err := volumeXML(name, "qcow2", d.Size, layer)
+	l := attrList{kind: plan.KindVolume}
+	l.add("size", formatSize(d.Size))
+	return plan.Resource{
+		Addr:   volumeAddr(g.Name, d.Name),
+		Host:   name,
+		Origin: d.Origin,
+		Parent: guestAddr(g.Name),
+		Attrs:  l.sorted(),
+		XML:    xml,
+		Needs:  []plan.Addr{b.pool()},
+		Size:   d.Size,
+		Keep:   d.Keep,
+	}, err
+}
+
+// seedVolume is the seed of a guest. Its ISO image is made only when somebody opens it, so that its size is not known
+// before; an upload makes the volume as long as it needs to be.
+func (b *builder) seedVolume(d *domain) (plan.Resource, error) {
+	name := SeedVolume(d.site, d.guest.Name, d.seed)
+	xml, err := volumeXML(name, "raw", 0, nil)
+	return plan.Resource{
+		Addr:    volumeAddr(d.guest.Name, seedName(d.seed)),
+		Host:    name,
+		Origin:  d.guest.Origin,
+		Parent:  guestAddr(d.guest.Name),
+		Hidden:  true,
+		XML:     xml,
+		Needs:   []plan.Addr{b.pool()},
+		Content: &plan.Content{Open: func() (io.ReadCloser, int64, error) { return openSeed(b.site, d.guest) }},
+	}, err
+}
+
+func openSeed(site *config.Site, g *config.Guest) (io.ReadCloser, int64, error) {
+	s, err := renderSeed(site, g, InstanceID(site.Name, g.Name))
+	if err != nil {
+		return nil, 0, err
+	}
+	iso, err := s.iso()
+	return io.NopCloser(bytes.NewReader(iso)), int64(len(iso)), err
+}
