@@ -210,25 +210,3 @@ func (d *differ) checkProtected() {
 		}
 	}
 }
-
-// disrupted returns the running guests that are stopped, restarted or cut off when this guest is, itself first and then
-// sorted: those that need it, directly or through others.
-func (d *differ) disrupted(a Addr) []Addr {
-	seen := map[Addr]bool{a: true}
-	var behind []Addr
-	for again := true; again; {
-		again = false
-		for _, b := range sortedAddrs(d.guests, "") {
-			g := d.guests[b]
-			if seen[b] || !g.on() || g.want == nil {
-				continue
-			}
-			if slices.ContainsFunc(g.want.Needs, func(n Addr) bool { return n.Kind == KindGuest && seen[n] }) {
-				seen[b], again = true, true
-				behind = append(behind, b)
-			}
-		}
-	}
-	slices.SortFunc(behind, Addr.Compare)
-	return append([]Addr{a}, behind...)
-}

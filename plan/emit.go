@@ -234,16 +234,15 @@ func (d *differ) emitNetworkRemoval(a Addr) {
 	d.change(Change{Addr: a, Action: Delete, Attrs: goneAttrs(KindNetwork, n.have.Attrs), Disrupts: d.cutOff(a), Reason: d.goneReason()})
 }
 
-// cutOff returns the running guests on a network and those behind them.
+// cutOff returns the running guests on a network, sorted.
 func (d *differ) cutOff(network Addr) []Addr {
 	var out []Addr
 	for _, g := range d.attached(network) {
 		if g.on() {
-			out = append(out, d.disrupted(g.have.Addr)...)
+			out = append(out, g.have.Addr)
 		}
 	}
-	slices.SortFunc(out, Addr.Compare)
-	return slices.Compact(out)
+	return out
 }
 
 func (d *differ) goneReason() string {

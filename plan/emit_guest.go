@@ -181,7 +181,7 @@ func (d *differ) changeGuest(a Addr, g *guestDiff, hidden []AttrChange) {
 		c.Action, c.Attrs, c.Effect = Update, hidden, Live
 	}
 	if g.on() && g.stop {
-		c.Disrupts = d.disrupted(a)
+		c.Disrupts = []Addr{a}
 	}
 	d.change(c)
 	if !g.stop {
@@ -229,7 +229,7 @@ func (d *differ) emitRemoval(a Addr, g *guestDiff) {
 	d.steps.defined[a] = []int{i}
 	c := Change{Addr: a, Action: Delete, Attrs: goneAttrs(KindGuest, g.have.Attrs), Effect: DataLoss, Reason: d.goneReason()}
 	if g.on() {
-		c.Disrupts = d.disrupted(a)
+		c.Disrupts = []Addr{a}
 	}
 	d.change(c)
 }
