@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"jeos/internal/config"
 	"jeos/plan"
 )
 
@@ -27,16 +28,11 @@ const (
 	attrSeedDisks   = "seed.disks"
 )
 
-// attrList collects attributes of one kind.
-type attrList struct {
-	kind plan.Kind
-	list []plan.Attr
-}
+// attrList collects attributes.
+type attrList struct{ list []plan.Attr }
 
-// add adds an attribute with the effect that the rules give it.
 func (l *attrList) add(name, value string) {
-	rule := plan.RuleFor(l.kind, name)
-	l.list = append(l.list, plan.Attr{Name: name, Value: value, Effect: rule.Effect, Security: rule.Security})
+	l.list = append(l.list, plan.Attr{Name: name, Value: value})
 }
 
 // sorted returns all attributes by name.
@@ -53,33 +49,11 @@ func attrValues(list []plan.Attr) map[string]string {
 	return values
 }
 
-// firstBoot reports whether an attribute acts only while a guest is made. What is recorded of it says how the guest was
-// made, so that it outlives every edit.
+// firstBoot reports whether an attribute of a guest acts only while the guest is made. What is recorded of it says how the
+// guest was made, so that it outlives every edit. The name may come from the host, and be anything.
 func firstBoot(name string) bool {
-	switch {
-	case name == attrSeedNetwork, name == attrSeedDisks:
-		return false
-	}
-	return name == attrImage || strings.HasPrefix(name, "seed.")
-}
-
-// sizeUnits are the units in which libvirt and jeos write sizes, the greatest first. A size has no other form than the
-// greatest of these that divides it.
-var sizeUnits = []struct {
-	name  string
-	bytes int64
-}{
-	{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10},
-}
-
-// formatSize returns the canonical form of a size in bytes: "512MiB".
-func formatSize(bytes int64) string {
-	for _, u := range sizeUnits {
-		if bytes != 0 && bytes%u.bytes == 0 {
-			return strconv.FormatInt(bytes/u.bytes, 10) + u.name
-		}
-	}
-	return strconv.FormatInt(bytes, 10) + "B"
+	rule, known := plan.LookupRule(plan.KindGuest, name)
+	return known && rule.Effect == plan.OnCreate
 }
 
 // parseSize reads a number with one of libvirt's units (https://libvirt.org/formatdomain.html#memory-allocation) and
@@ -92,10 +66,8 @@ func parseSize(number, unit string) int64 {
 	factors := map[string]int64{
 		"b": 1, "bytes": 1,
 		"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12,
-		"k": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40,
-	}
-	for _, u := range sizeUnits {
-		factors[u.name] = u.bytes
+		"k": config.KiB, "M": config.MiB, "G": config.GiB, "T": config.TiB,
+		"KiB": config.KiB, "MiB": config.MiB, "GiB": config.GiB, "TiB": config.TiB,
 	}
 	return n * factors[unit]
 }

@@ -125,7 +125,7 @@ func (b *builder) addGuest(g *config.Guest) error {
 		site: b.site.Name, guest: g, poolPath: b.poolPath,
 		accel: b.host.accel(g), seed: b.host.generation(g.Name, attrValues(seed)), kept: b.host.keptDisks(g),
 	}
-	l := attrList{kind: plan.KindGuest, list: append(d.wanted(b.images[g.Image]), seed...)}
+	l := attrList{list: append(d.wanted(b.images[g.Image]), seed...)}
 	d.attrs = l.sorted()
 	xml, err := d.build()
 	if err != nil {

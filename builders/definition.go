@@ -4,6 +4,8 @@ import (
 	"strconv"
 
 	"github.com/beevik/etree"
+
+	"jeos/internal/config"
 )
 
 // definition is what one XML of a domain of ours says, inactive or live.
@@ -49,7 +51,7 @@ func readDefinition(site string, root *etree.Element, m *mark) (*definition, err
 // offline.
 func (d *definition) asLive() {
 	d.attrs["cpus"] = text(d.root, "vcpu")
-	d.attrs["memory"] = formatSize(memoryAt(d.root, "memory"))
+	d.attrs["memory"] = config.FormatSize(memoryAt(d.root, "memory"))
 }
 
 // addDevice adds a device that is in no file, with its XML so that it can be detached. Devices that would have the same

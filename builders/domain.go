@@ -38,7 +38,7 @@ func (d *domain) mark() *mark {
 // wanted returns the attributes of the guest, but for those of its seed.
 func (d *domain) wanted(image config.Image) []plan.Attr {
 	g := d.guest
-	l := attrList{kind: plan.KindGuest}
+	l := attrList{}
 	l.add(attrName, d.name())
 	l.add(attrAutostart, strconv.FormatBool(g.Autostart))
 	l.add(attrPersistent, "true")
@@ -46,7 +46,7 @@ func (d *domain) wanted(image config.Image) []plan.Attr {
 		l.add(attrRunning, strconv.FormatBool(*g.Running))
 	}
 	l.add("cpus", strconv.Itoa(g.CPUs))
-	l.add("memory", formatSize(g.Memory))
+	l.add("memory", config.FormatSize(g.Memory))
 	l.add("arch", g.Arch)
 	l.add("machine", canonicalMachine(g.Machine))
 	l.add("firmware", g.Firmware)

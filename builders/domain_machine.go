@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/beevik/etree"
+
+	"jeos/internal/config"
 	"libvirt.org/go/libvirtxml"
 )
 
@@ -53,7 +55,7 @@ func readCPUs(root *etree.Element) string {
 }
 
 func (d *domain) editMemory(root *etree.Element) {
-	if readMemory(root) == formatSize(d.guest.Memory) {
+	if readMemory(root) == config.FormatSize(d.guest.Memory) {
 		return
 	}
 	for _, name := range []string{"memory", "currentMemory"} {
@@ -65,11 +67,11 @@ func (d *domain) editMemory(root *etree.Element) {
 
 // readMemory returns the memory, and how much of it the balloon leaves when not all: "256MiB of 512MiB".
 func readMemory(root *etree.Element) string {
-	all := formatSize(memoryAt(root, "memory"))
+	all := config.FormatSize(memoryAt(root, "memory"))
 	if root.SelectElement("currentMemory") == nil {
 		return all
 	}
-	return of(formatSize(memoryAt(root, "currentMemory")), all)
+	return of(config.FormatSize(memoryAt(root, "currentMemory")), all)
 }
 
 func memoryAt(root *etree.Element, name string) int64 {

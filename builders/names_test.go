@@ -98,7 +98,7 @@ func TestFreeTarget(t *testing.T) {
 
 func TestFormatSize(t *testing.T) {
 	for bytes, want := range map[int64]string{0: "0B", 1: "1B", 1 << 10: "1KiB", 1536 << 20: "1536MiB", 1 << 30: "1GiB", 3 << 40: "3TiB", 1<<30 + 1: "1073741825B"} {
-		if got := formatSize(bytes); got != want {
+		if got := config.FormatSize(bytes); got != want {
 			t.Errorf("%d: %s, want %s", bytes, got, want)
 		}
 	}

@@ -37,7 +37,7 @@ func (n *network) resource() (plan.Resource, error) {
 }
 
 func (n *network) wanted() []plan.Attr {
-	l := attrList{kind: plan.KindNetwork}
+	l := attrList{}
 	l.add(attrName, n.name())
 	l.add(attrActive, "true")
 	l.add(attrAutostart, "true")

@@ -59,9 +59,7 @@ func seedAttrs(site *config.Site, g *config.Guest, h *hasher) ([]plan.Attr, erro
 		if secret {
 			digest = h.secret("seed", value)
 		}
-		attrs = append(attrs, plan.Attr{
-			Name: name, Value: digest, Effect: plan.RuleFor(plan.KindGuest, name).Effect, Secret: secret,
-		})
+		attrs = append(attrs, plan.Attr{Name: name, Value: digest, Secret: secret})
 	}
 	set := func(name string, value any, wanted, secret bool) {
 		if wanted {

@@ -87,8 +87,8 @@ func TestSeedAttrsEffects(t *testing.T) {
 		if name == "seed.network" || name == "seed.disks" {
 			want = plan.Restart
 		}
-		if a.Effect != want {
-			t.Errorf("%s has effect %v, want %v", name, a.Effect, want)
+		if got := plan.RuleFor(plan.KindGuest, a.Name).Effect; got != want {
+			t.Errorf("%s has effect %v, want %v", name, got, want)
 		}
 	}
 }

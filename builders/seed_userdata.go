@@ -38,9 +38,9 @@ func userData(g *config.Guest) []byte {
 
 	apt := aptConfig(g.Apt)
 	set("apt", apt, len(apt) > 0)
-	packages := packages(g)
-	set("packages", packages, len(packages) > 0)
-	set("package_update", true, len(packages) > 0)
+	list := packages(g)
+	set("packages", list, len(list) > 0)
+	set("package_update", true, len(list) > 0)
 	files := writeFiles(g)
 	set("write_files", files, len(files) > 0)
 	run := runCommands(g)

@@ -47,13 +47,13 @@ func readVolume(v plan.HostVolume, names map[string]bool) (attrs map[string]stri
 	if path.Ext(v.Name) == ".qcow2" {
 		complete = value(root, "target/format", "type") == "qcow2"
 	}
-	return map[string]string{"size": formatSize(size)}, size, complete
+	return map[string]string{"size": config.FormatSize(size)}, size, complete
 }
 
 func pool(p config.Pool) (plan.Resource, error) {
 	x := libvirtxml.StoragePool{Type: "dir", Name: p.Name, Target: &libvirtxml.StoragePoolTarget{Path: p.Path}}
 	xml, err := x.Marshal()
-	l := attrList{kind: plan.KindPool}
+	l := attrList{}
 	l.add(attrActive, "true")
 	return plan.Resource{Addr: poolAddr(p.Name), Host: p.Name, Origin: p.Origin, Attrs: l.sorted(), XML: xml}, err
 }
@@ -68,7 +68,7 @@ func (b *builder) image(i config.Image) (plan.Resource, error) {
 		Addr:   plan.Addr{Kind: plan.KindImage, Name: i.Name},
 		Host:   name,
 		Origin: i.Origin,
-		Attrs:  []plan.Attr{{Name: "sha256", Value: i.SHA256}, {Name: "size", Value: formatSize(i.Size)}},
+		Attrs:  []plan.Attr{{Name: "sha256", Value: i.SHA256}, {Name: "size", Value: config.FormatSize(i.Size)}},
 		XML:    xml,
 		Needs:  []plan.Addr{b.pool()},
 		Size:   i.Size,
@@ -107,8 +107,8 @@ func (b *builder) volumes(d *domain) ([]plan.Resource, error) {
 func (b *builder) disk(g *config.Guest, d config.Disk, layer *libvirtxml.StorageVolumeBackingStore) (plan.Resource, error) {
 	name := VolumeName(b.site.Name, g.Name, d.Name)
 	xml, err := volumeXML(name, "qcow2", d.Size, layer)
-	l := attrList{kind: plan.KindVolume}
-	l.add("size", formatSize(d.Size))
+	l := attrList{}
+	l.add("size", config.FormatSize(d.Size))
 	return plan.Resource{
 		Addr:   volumeAddr(g.Name, d.Name),
 		Host:   name,

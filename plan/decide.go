@@ -199,9 +199,9 @@ func (d *differ) inUse(network Addr) bool {
 func (d *differ) checkProtected() {
 	for _, a := range sortedAddrs(d.guests, "") {
 		g := d.guests[a]
-		inFiles := d.known[a]
+		file := d.files[a]
 		switch {
-		case g.remove() && inFiles && d.protected[a], g.remove() && !inFiles && g.have.Protect:
+		case g.remove() && file != nil && file.Protect, g.remove() && file == nil && g.have.Protect:
 			d.problem(a, "Guest is protected", "protect = true was set for "+a.String()+", and the host remembers it even when the block is gone. "+
 				"To remove the guest, set protect = false in its block, apply, and then remove it.")
 		case g.recreate && g.want.Protect:

@@ -60,12 +60,11 @@ func Diff(desired []Resource, actual *Actual, opt Options) (*Plan, error) {
 // differ holds a diff in the making. It runs in three passes: decide what happens to each object by itself, spread what
 // one decision means for others, then emit changes and steps.
 type differ struct {
-	opt       Options
-	actual    *Actual
-	want      map[Addr]*Resource
-	have      map[Addr]*Object
-	protected map[Addr]bool // wanted guests whose files say protect, before Destroy dropped them
-	known     map[Addr]bool // wanted guests before Destroy dropped them
+	opt    Options
+	actual *Actual
+	want   map[Addr]*Resource
+	have   map[Addr]*Object
+	files  map[Addr]*Resource // what the files have, also where Destroy or Target drops it from want
 
 	guests   map[Addr]*guestDiff
 	networks map[Addr]*networkDiff
@@ -79,14 +78,12 @@ func newDiffer(desired []Resource, actual *Actual, opt Options) *differ {
 	d := &differ{
 		opt: opt, actual: actual, plan: &Plan{Pool: actual.Pool, Wanted: digestWanted(desired), Found: digestFound(actual)},
 		want: map[Addr]*Resource{}, have: map[Addr]*Object{},
-		protected: map[Addr]bool{}, known: map[Addr]bool{},
+		files:  map[Addr]*Resource{},
 		guests: map[Addr]*guestDiff{}, networks: map[Addr]*networkDiff{}, steps: newStepList(),
 	}
 	for i := range desired {
 		r := &desired[i]
-		if r.Kind == KindGuest {
-			d.protected[r.Addr], d.known[r.Addr] = r.Protect, true
-		}
+		d.files[r.Addr] = r
 		if opt.Destroy && r.Kind != KindPool && r.Kind != KindImage {
 			continue
 		}
@@ -153,8 +150,8 @@ func (d *differ) restrict() {
 
 func (d *differ) problem(a Addr, summary, detail string) {
 	p := Problem{Addr: a, Summary: summary, Detail: detail}
-	if w := d.want[a]; w != nil {
-		p.Origin = w.Origin
+	if f := d.files[a]; f != nil {
+		p.Origin = f.Origin
 	}
 	d.problems = append(d.problems, p)
 }

@@ -132,7 +132,7 @@ func TestDiffSteps(t *testing.T) {
 6 define guest web <domain/>
 7 set autostart of guest web after [6]
 8 create volume web.data <data/> after [1 6]
-9 upload volume web.seed-1 after [1 6]
+9 upload volume web after [1 6]
 10 create volume web.root <root/> after [1 2 6 8 9]
 11 start guest web after [5 6 8 9 10]
 12 wait for guest web after [11]
@@ -157,8 +157,8 @@ func TestDiffSteps(t *testing.T) {
 		"undefined by hand": {site(), applied(site(), func(m map[Addr]*Object) { delete(m, web) }), Options{NoWait: true}, `
 0 define guest web <domain/>
 1 set autostart of guest web after [0]
-2 delete volume web.seed-1 after [0]
-3 upload volume web.seed-1 after [0 2]
+2 delete volume web after [0]
+3 upload volume web after [0 2]
 4 start guest web after [0 3]
 `},
 		"made by half": {site(), applied(site(), func(m map[Addr]*Object) {
@@ -169,18 +169,18 @@ func TestDiffSteps(t *testing.T) {
 		}), Options{NoWait: true}, `
 0 define guest web <domain/>
 1 set autostart of guest web after [0]
-2 delete volume web.seed-1 after [0]
-3 upload volume web.seed-1 after [0 2]
+2 delete volume web after [0]
+3 upload volume web after [0 2]
 4 create volume web.root <root/> after [0 3]
 5 start guest web after [0 3 4]
 `},
 		"replace": {site(), applied(site()), Options{Replace: []Addr{web}, NoWait: true}, `
 0 stop guest web
-1 delete volume web.seed-1 after [0]
+1 delete volume web after [0]
 2 delete volume web.root after [0 1]
 3 define guest web <domain/> after [0 1 2]
 4 set autostart of guest web after [3]
-5 upload volume web.seed-1 after [3]
+5 upload volume web after [3]
 6 create volume web.root <root/> after [3 5]
 7 start guest web after [0 3 5 6]
 `},
@@ -188,7 +188,7 @@ func TestDiffSteps(t *testing.T) {
 0 stop guest web
 1 stop network lan after [0]
 2 delete volume web.root after [0]
-3 delete volume web.seed-1 after [0]
+3 delete volume web after [0]
 4 undefine guest web after [0 2 3]
 5 undefine network lan after [1 4]
 `},
@@ -219,7 +219,7 @@ func TestDiffSteps(t *testing.T) {
 			old := Addr{KindVolume, "web.seed-0"}
 			m[old] = &Object{Addr: old, Host: "home.web.seed-0.iso", Parent: web, Hidden: true, Complete: true}
 		}), Options{}, `
-0 delete volume web.seed-0
+0 delete volume web
 `},
 	}
 	for name, test := range tests {

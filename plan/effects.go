@@ -59,14 +59,15 @@ func Rules() []Rule { return slices.Clone(rules) }
 
 // RuleFor returns the rule for an attribute. An attribute without one is a mistake in the builders, and panics.
 func RuleFor(kind Kind, name string) Rule {
-	r, ok := findRule(kind, name)
+	r, ok := LookupRule(kind, name)
 	if !ok {
 		panic("plan: no rule for attribute " + name + " of a " + string(kind))
 	}
 	return r
 }
 
-func findRule(kind Kind, name string) (Rule, bool) {
+// LookupRule returns the rule for an attribute, and whether there is one.
+func LookupRule(kind Kind, name string) (Rule, bool) {
 	// path.Match does not let "*" cross a slash, and names of files have slashes.
 	name, _, _ = strings.Cut(name, "/")
 	for _, r := range rules {

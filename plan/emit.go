@@ -180,7 +180,7 @@ func (d *differ) emitImages() {
 }
 
 func (d *differ) upload(w *Resource, needs ...[]int) int {
-	return d.steps.add(Step{Verb: UploadVolume, Addr: w.Addr, Host: w.Host, Pool: d.actual.Pool, Content: w.Content}, needs...)
+	return d.steps.add(Step{Verb: UploadVolume, Addr: shown(w.Addr, w.Parent, w.Hidden), Host: w.Host, Pool: d.actual.Pool, Content: w.Content}, needs...)
 }
 
 func (d *differ) emitNetwork(a Addr) error {

@@ -51,8 +51,16 @@ func (d *differ) emptyGuest(g *guestDiff, after []int) []int {
 	return append(gone, d.deleteVolume(d.have[g.want.Body], after, gone))
 }
 
+// shown returns the address under which people know a volume.
+func shown(volume, parent Addr, hidden bool) Addr {
+	if hidden {
+		return parent
+	}
+	return volume
+}
+
 func (d *differ) deleteVolume(o *Object, needs ...[]int) int {
-	return d.steps.add(Step{Verb: DeleteVolume, Addr: o.Addr, Host: o.Host, Pool: d.actual.Pool}, needs...)
+	return d.steps.add(Step{Verb: DeleteVolume, Addr: shown(o.Addr, o.Parent, o.Hidden), Host: o.Host, Pool: d.actual.Pool}, needs...)
 }
 
 // emitVolumes makes and grows the disks of a guest. It returns the changes of its hidden volumes, the seeds, as

@@ -22,13 +22,11 @@ const (
 	OnCreate
 )
 
-// Attr is one attribute of a resource in the form in which it is compared and shown.
+// Attr is one attribute of a resource in the form in which it is compared and shown. RuleFor tells what changing it costs.
 type Attr struct {
-	Name  string // "memory", "nic.lan", "seed.network"
-	Value string // canonical: the same setting always has the same value
-	Effect
-	Secret   bool // Value must never be shown, not even as a hash
-	Security bool // a difference that was made by hand is security drift
+	Name   string // "memory", "nic.lan", "seed.network"
+	Value  string // canonical: the same setting always has the same value
+	Secret bool   // Value must never be shown, not even as a hash
 }
 
 // Resource is one object as the files want it.

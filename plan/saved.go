@@ -149,7 +149,7 @@ func viewAttrs(kind Kind, v valuesJSON) []AttrChange {
 	attrs := map[string]*AttrChange{}
 	at := func(name string) *AttrChange {
 		if attrs[name] == nil {
-			rule, _ := findRule(kind, name)
+			rule, _ := LookupRule(kind, name)
 			attrs[name] = &AttrChange{Name: name, Effect: rule.Effect, Cause: v.Causes[name]}
 		}
 		return attrs[name]

@@ -64,7 +64,11 @@ prepare_disk() {
 mount_disk() {
 	is_mounted "$1" "$2" && return
 	mkdir -p "$2"
-	message=$(mount "$2" 2>&1) || is_mounted "$1" "$2" || fail "data disk $1: $message"
+	if message=$(mount "$2" 2>&1); then
+		/usr/local/lib/jeos/grow "$(basename "$(readlink -f "$1")")" # it may be a kept disk of another size
+	else
+		is_mounted "$1" "$2" || fail "data disk $1: $message"
+	fi
 }
 
 wait_for() {
