@@ -1,0 +1,137 @@
+package config
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// sensitiveMark is the mark of sensitive values.
+type sensitiveMark struct{}
+
+func isSensitive(v cty.Value) bool { return v.HasMarkDeep(sensitiveMark{}) }
+
+// sensitiveHelp says where sensitive values may stand.
+const sensitiveHelp = "Sensitive values may stand in the content of a file, in run, in password and hashed_password of a" +
+	" user, in cloud_config, in mirror and proxy of apt, and in outputs with sensitive = true. Use a value that is not" +
+	" sensitive, or nonsensitive(…) if it is none in truth."
+
+// scope says what an expression may refer to.
+type scope struct {
+	roots []string
+	each  cty.Value       // object with key and value; cty.NilVal outside of for_each
+	needs map[string]bool // collects the names of the guests that are referred to; nil: nobody asks
+}
+
+var (
+	scopeVariables = &scope{roots: []string{"var"}}
+	scopeJeos      = &scope{roots: []string{"var", "path"}}
+	scopeSite      = &scope{roots: []string{"var", "local", "image", "network", "guest", "path"}}
+)
+
+func (sc *scope) allows(kind string) bool {
+	return slices.Contains(sc.roots, kind) || kind == "each" && sc.each != cty.NilVal
+}
+
+// evaluate returns the value of an expression. It is cty.DynamicVal when something went wrong here, which is reported,
+// or in what the expression refers to, which has been. The value may carry marks, and be unknown in parts.
+func (l *loader) evaluate(expr hcl.Expression, sc *scope) cty.Value {
+	refs := references(expr)
+	bad := false
+	for _, ref := range refs {
+		if diag := l.checkReference(ref, sc); diag != nil {
+			l.diags = append(l.diags, diag)
+			bad = true
+		}
+	}
+	if bad {
+		return cty.DynamicVal
+	}
+	l.noteNeeds(refs, sc)
+	value, diags := expr.Value(l.context(refs, sc))
+	hideSecrets(diags)
+	l.diags = append(l.diags, diags...)
+	if diags.HasErrors() {
+		return cty.DynamicVal
+	}
+	if text := checkValue(value); text != "" {
+		l.add(expr.Range(), "Value too large", "%s", text)
+		return cty.DynamicVal
+	}
+	return value
+}
+
+// hideSecrets rewrites diagnostics of HCL that show parts of values, whether these are sensitive or not: the marks are
+// gone by then.
+func hideSecrets(diags hcl.Diagnostics) {
+	for _, diag := range diags {
+		call, ok := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](diag)
+		switch {
+		case ok && errors.Is(call.FunctionCallError(), errDiscreet):
+			diag.Extra = hidden{}
+		case diag.Summary == "Duplicate object key":
+			diag.Detail = "Two items produced the same key. Make the keys different, or group the items with an ellipsis (...)" +
+				" behind the value."
+		case diag.Summary == "Inconsistent conditional result types":
+			diag.Detail = "The results for true and for false are of different types. Make them alike."
+		}
+	}
+}
+
+// context makes the smallest context that an expression with these references can be evaluated in.
+func (l *loader) context(refs []reference, sc *scope) *hcl.EvalContext {
+	wanted := map[string]map[string]cty.Value{}
+	for _, ref := range refs {
+		if wanted[ref.kind] == nil {
+			wanted[ref.kind] = map[string]cty.Value{}
+		}
+		for name, value := range l.values[ref.kind] {
+			if ref.name == "" {
+				wanted[ref.kind][name] = value
+			}
+		}
+		if value, ok := l.values[ref.kind][ref.name]; ok {
+			wanted[ref.kind][ref.name] = value
+		}
+	}
+	ctx := (&hcl.EvalContext{Functions: l.functions}).NewChild()
+	ctx.Variables = map[string]cty.Value{}
+	for kind, values := range wanted {
+		ctx.Variables[kind] = cty.ObjectVal(values)
+	}
+	if sc.each != cty.NilVal {
+		ctx.Variables["each"] = sc.each
+	}
+	return ctx
+}
+
+// noteNeeds records which guests are referred to. A name with for_each stands for all its guests unless a constant key
+// follows it.
+func (l *loader) noteNeeds(refs []reference, sc *scope) {
+	if sc.needs == nil {
+		return
+	}
+	for _, ref := range refs {
+		if ref.kind != "guest" {
+			continue
+		}
+		for _, inst := range l.instances {
+			if ref.name == "" || inst.block.name == ref.name && (ref.key == "" || !inst.each || inst.key == ref.key) {
+				sc.needs[inst.name] = true
+			}
+		}
+	}
+}
+
+// intact runs f and reports whether it met neither an error nor an unknown value.
+func (l *loader) intact(f func()) bool {
+	problems, incomplete := len(l.diags), l.incomplete
+	l.incomplete = false
+	f()
+	ok := !l.incomplete && !l.diags[problems:].HasErrors()
+	l.incomplete = l.incomplete || incomplete
+	return ok
+}

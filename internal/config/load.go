@@ -1,0 +1,244 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/function"
+)
+
+// Options is what a site may depend on beside its files.
+type Options struct {
+	Dir  string      // folder of the files
+	Vars []VarSource // --var and --var-file in the order given
+	// Env looks up a variable of the environment, as os.LookupEnv does. Nil: there are none.
+	Env  func(string) (string, bool)
+	Home string // absolute; what "~" means in paths
+	// Image returns the facts of an image file. Its error is a clause for people; it is shown at the source argument.
+	// The path is absolute.
+	Image   func(path string) (ImageFile, error)
+	Version string // of jeos, for required_version; "" and "(devel)" satisfy everything
+}
+
+// VarSource is one --var (Name and Value) or one --var-file (File).
+type VarSource struct{ Name, Value, File string }
+
+// ImageFile is what is known about an image file.
+type ImageFile struct {
+	Format   string // "qcow2" or "raw"
+	SHA256   string // lower-case hex
+	Size     int64  // virtual size in bytes
+	FileSize int64  // bytes
+}
+
+// loader carries the state of one Load.
+type loader struct {
+	opt        Options
+	dir        string // absolute
+	files      map[string]*hcl.File
+	diags      hcl.Diagnostics
+	incomplete bool // an unknown value was met
+	site       *Site
+	functions  map[string]function.Function
+
+	// The blocks of the site by kind and name; nothing is evaluated in them.
+	jeos      *block
+	locals    map[string]*hcl.Attribute
+	variables map[string]*variable
+	blocks    map[string]map[string]*block // "image", "network", "guest", "output"
+
+	// What expressions may refer to, by kind and name. A value that could not be made is cty.DynamicVal.
+	values map[string]map[string]cty.Value
+
+	images    map[string]*Image
+	networks  map[string]*Network
+	instances []*instance     // guests after for_each, in the order of their names once addresses are assigned
+	broken    map[string]bool // names of guest blocks whose identity has a mistake
+	addressed bool
+	lock      Lock // as it was read
+}
+
+// Load reads the site in opt.Dir. The site is nil when the diagnostics hold an error. The files are those that
+// diagnostics may refer to, by the names in their ranges, which are opt.Dir joined with the name of the file; variable
+// files are not among them, since they hold secrets. The same files and options always give the same result.
+func Load(opt Options) (*Site, map[string]*hcl.File, hcl.Diagnostics) {
+	l := newLoader(opt)
+	l.load()
+	l.diags = tidy(l.diags)
+	if l.incomplete && !l.diags.HasErrors() {
+		l.diags = append(l.diags, &hcl.Diagnostic{
+			Severity: hcl.DiagError,
+			Summary:  "Unknown value",
+			Detail:   "A value is unknown although nothing went wrong. This is a bug in jeos. Please report it.",
+		})
+	}
+	if l.diags.HasErrors() {
+		return nil, l.files, l.diags
+	}
+	return l.site, l.files, l.diags
+}
+
+func newLoader(opt Options) *loader {
+	if opt.Env == nil {
+		opt.Env = func(string) (string, bool) { return "", false }
+	}
+	l := &loader{
+		opt:       opt,
+		dir:       opt.Dir,
+		files:     map[string]*hcl.File{},
+		site:      &Site{},
+		variables: map[string]*variable{},
+		locals:    map[string]*hcl.Attribute{},
+		blocks:    map[string]map[string]*block{},
+		images:    map[string]*Image{},
+		networks:  map[string]*Network{},
+		broken:    map[string]bool{},
+	}
+	if abs, err := filepath.Abs(opt.Dir); err == nil {
+		l.dir = abs
+	}
+	l.values = map[string]map[string]cty.Value{
+		"path": {"site": cty.StringVal(l.dir)},
+		"var":  {}, "local": {}, "image": {}, "network": {}, "guest": {},
+	}
+	l.functions = l.makeFunctions()
+	return l
+}
+
+func (l *loader) load() {
+	parts, ok := l.readSite()
+	if !ok || !l.declare(parts) {
+		return
+	}
+	l.readLock()
+	l.loadVariables(parts["variable"])
+	l.loadJeos()
+	l.runGraph()
+	l.assemble()
+}
+
+// readSite reads and parses all files and checks their shape. The blocks are in the order of the files.
+// It returns false when a file is missing from them: what refers to its blocks would be said to be wrong.
+func (l *loader) readSite() (parts map[string][]*block, ok bool) {
+	paths, err := Files(l.opt.Dir)
+	if err != nil {
+		l.diags = append(l.diags, &hcl.Diagnostic{
+			Severity: hcl.DiagError,
+			Summary:  "No site",
+			Detail: fmt.Sprintf("The folder cannot be read: %s. Name the folder of a site with -C.",
+				fileError(l.opt.Dir, err)),
+		})
+		return nil, false
+	}
+	if len(paths) == 0 {
+		l.diags = append(l.diags, &hcl.Diagnostic{
+			Severity: hcl.DiagError,
+			Summary:  "No site",
+			Detail: fmt.Sprintf("The folder %s holds no file whose name ends in .jeos.hcl. Write one, or name the folder"+
+				" of a site with -C.", quote(l.opt.Dir)),
+		})
+		return nil, false
+	}
+	parts, ok = map[string][]*block{}, true
+	left := int64(maxSite)
+	for _, path := range paths {
+		src, err := readText(path, filepath.Base(path), maxFile)
+		if left -= int64(len(src)); err == nil && left < 0 {
+			err = fmt.Errorf("the files of this folder are larger than %s together", FormatSize(maxSite))
+		}
+		if err != nil {
+			l.add(hcl.Range{Filename: path, Start: hcl.InitialPos, End: hcl.InitialPos}, "Unreadable file",
+				"This file cannot be used: %s. Repair it, or move it out of the folder.", err)
+			ok = false
+			continue
+		}
+		l.files[path] = &hcl.File{Bytes: src}
+		file, diags := parse(src, path)
+		l.diags = append(l.diags, diags...)
+		if file == nil || file.Body == nil || diags.HasErrors() {
+			ok = false
+			continue
+		}
+		l.files[path] = file
+		_, more, diags := siteSchema.read(file.Body)
+		l.diags = append(l.diags, diags...)
+		for kind, blocks := range more {
+			parts[kind] = append(parts[kind], blocks...)
+		}
+	}
+	return parts, ok
+}
+
+// declare sorts the blocks by kind and name. It returns false when there is no use in going on.
+func (l *loader) declare(parts map[string][]*block) bool {
+	switch blocks := parts["jeos"]; {
+	case len(blocks) > 1:
+		l.add(blocks[1].at, "Duplicate jeos block",
+			"A site has exactly one jeos block, and there is one already, at %s. Remove one of them.", origin(blocks[0].at))
+		fallthrough
+	case len(blocks) == 1:
+		l.jeos = blocks[0]
+		if problem := l.checkVersion(); problem != nil {
+			l.diags = hcl.Diagnostics{problem}
+			return false
+		}
+	case !l.diags.HasErrors():
+		l.diags = append(l.diags, &hcl.Diagnostic{
+			Severity: hcl.DiagError,
+			Summary:  "Missing jeos block",
+			Detail:   "No file says which site this is. Write a block like this into one of them:\n\n    jeos {\n      site = \"home\"\n    }",
+		})
+	}
+	for _, b := range parts["locals"] {
+		for _, name := range sortedKeys(b.args) {
+			l.declareLocal(b.args[name])
+		}
+	}
+	l.blocks["image"] = l.checkNames(parts["image"], identifierRE, identifierRule)
+	l.blocks["output"] = l.checkNames(parts["output"], identifierRE, identifierRule)
+	l.blocks["network"] = l.checkNames(parts["network"], nameRE, nameRule)
+	l.blocks["guest"] = l.checkNames(parts["guest"], nameRE, nameRule)
+	return true
+}
+
+func (l *loader) declareLocal(attr *hcl.Attribute) {
+	if !identifierRE.MatchString(attr.Name) {
+		l.add(attr.NameRange, "Invalid name", "%s is no name for a local value. %s", quote(attr.Name), identifierRule)
+	}
+	if first, ok := l.locals[attr.Name]; ok {
+		l.add(attr.NameRange, "Duplicate name", "There is a local value %s already, at %s. Rename one of them.",
+			quote(attr.Name), origin(first.Range))
+		return
+	}
+	l.locals[attr.Name] = attr
+}
+
+// assemble evaluates what nothing refers to and puts the site together.
+func (l *loader) assemble() {
+	for _, name := range sortedKeys(l.images) {
+		l.site.Images = append(l.site.Images, *l.images[name])
+	}
+	for _, name := range sortedKeys(l.networks) {
+		l.loadNetworkBody(l.networks[name])
+		l.site.Networks = append(l.site.Networks, *l.networks[name])
+	}
+	for _, inst := range l.instances {
+		l.site.Guests = append(l.site.Guests, l.loadGuest(inst))
+	}
+	for _, name := range sortedKeys(l.broken) { // for the other mistakes in it
+		if b := l.blocks["guest"][name]; b.args["for_each"] == nil {
+			l.loadGuest(&instance{block: b, name: name, scope: guestScope(cty.NilVal)})
+		}
+	}
+	slices.SortFunc(l.site.Guests, func(a, b Guest) int { return cmp.Compare(a.Name, b.Name) })
+	for _, name := range sortedKeys(l.blocks["output"]) {
+		l.loadOutput(l.blocks["output"][name])
+	}
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

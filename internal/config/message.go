@@ -1,0 +1,126 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/agext/levenshtein"
+	"github.com/hashicorp/hcl/v2"
+)
+
+// maxProblems is how many diagnostics one Load returns: more help nobody.
+const maxProblems = 100
+
+// hidden is the Extra of a diagnostic whose source lines may hold a secret. See internal/diag.
+type hidden struct{}
+
+// HideSource tells whoever renders the diagnostic to leave the source lines out.
+func (hidden) HideSource() bool { return true }
+
+// problem makes an error at a place. The summary is fixed text; the detail ends in what to do.
+func problem(at hcl.Range, summary, detail string, args ...any) *hcl.Diagnostic {
+	if len(args) > 0 {
+		detail = fmt.Sprintf(detail, args...)
+	}
+	return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: detail, Subject: &at}
+}
+
+// add collects an error; see problem.
+func (l *loader) add(at hcl.Range, summary, detail string, args ...any) {
+	l.diags = append(l.diags, problem(at, summary, detail, args...))
+}
+
+// addHidden is add for an error whose source line may hold a secret.
+func (l *loader) addHidden(at hcl.Range, summary, detail string, args ...any) {
+	d := problem(at, summary, detail, args...)
+	d.Extra = hidden{}
+	l.diags = append(l.diags, d)
+}
+
+// origin says where something is declared, the way that plans show it: "main.jeos.hcl:12".
+func origin(at hcl.Range) string {
+	return filepath.Base(at.Filename) + ":" + strconv.Itoa(at.Start.Line)
+}
+
+// quote shows user text inside a sentence: quoted, escaped and not longer than a line.
+func quote(s string) string {
+	const most = 64
+	if r := []rune(s); len(r) > most {
+		s = string(r[:most]) + "…"
+	}
+	return strconv.Quote(s)
+}
+
+// didYouMean returns " Did you mean …?" for the candidate nearest to given, or "" when none is near.
+func didYouMean(given string, candidates []string) string {
+	best, least := "", 3
+	for _, c := range slices.Sorted(slices.Values(candidates)) {
+		if d := levenshtein.Distance(given, c, nil); d < least && 2*d < max(len(given), len(c)) {
+			best, least = c, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf(" Did you mean %s?", strconv.Quote(best))
+}
+
+// comparePlaces orders diagnostics by file and offset; those without a place come first.
+func comparePlaces(a, b *hcl.Diagnostic) int {
+	var x, y hcl.Range
+	if a.Subject != nil {
+		x = *a.Subject
+	}
+	if b.Subject != nil {
+		y = *b.Subject
+	}
+	return cmp.Or(cmp.Compare(x.Filename, y.Filename), cmp.Compare(x.Start.Byte, y.Start.Byte))
+}
+
+// list joins words as a sentence does: "a, b and c".
+func list(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " and " + words[last]
+}
+
+// tidy sorts diagnostics by place and removes what was said before (the instances of a for_each tend to say the same)
+// and everything after the first maxProblems.
+func tidy(diags hcl.Diagnostics) hcl.Diagnostics {
+	slices.SortStableFunc(diags, comparePlaces)
+	type key struct {
+		summary, detail string
+		at              hcl.Range
+	}
+	seen := map[key]bool{}
+	var out hcl.Diagnostics
+	dropped := 0
+	for _, d := range diags {
+		k := key{summary: d.Summary, detail: d.Detail}
+		if d.Subject != nil {
+			k.at = *d.Subject
+		}
+		switch {
+		case seen[k]:
+		case len(out) == maxProblems:
+			dropped++
+		default:
+			out = append(out, d)
+		}
+		seen[k] = true
+	}
+	if dropped > 0 {
+		out = append(out, &hcl.Diagnostic{
+			Severity: hcl.DiagError,
+			Summary:  "Too many problems",
+			Detail:   fmt.Sprintf("%d more problems are not shown. Solve these first.", dropped),
+		})
+	}
+	return out
+}

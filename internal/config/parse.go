@@ -1,0 +1,180 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	hcljson "github.com/hashicorp/hcl/v2/json"
+)
+
+// schema is what may stand in a block.
+type schema struct {
+	label    string   // what its label is called; "" for none
+	required []string // arguments
+	optional []string
+	blocks   map[string]schema
+	open     bool // any argument may stand in it
+}
+
+var siteSchema = schema{blocks: map[string]schema{
+	"jeos": {required: []string{"site"}, optional: []string{"required_version", "uri", "pool", "pool_path"}},
+	"variable": {
+		label:    "name",
+		optional: []string{"type", "default", "sensitive", "nullable", "description"},
+		blocks:   map[string]schema{"validation": {required: []string{"condition", "error_message"}}},
+	},
+	"locals":  {open: true},
+	"image":   {label: "name", required: []string{"source"}, optional: []string{"checksum"}},
+	"network": {label: "name", optional: []string{"mode", "cidrs", "bridge", "dhcp", "dns", "mtu"}},
+	"guest": {
+		label:    "name",
+		required: []string{"image"},
+		optional: []string{
+			"for_each", "cpus", "memory", "disk", "running", "autostart", "arch", "machine", "firmware", "accel",
+			"hostname", "timezone", "locale", "packages", "remove_packages", "run", "swap", "cloud_config",
+			"console_login", "stop_timeout", "force_stop", "ready_timeout", "protect",
+		},
+		blocks: map[string]schema{
+			"nic": {
+				label:    "name",
+				required: []string{"network"},
+				optional: []string{"addresses", "mac", "dhcp", "default_route"},
+			},
+			"disk": {label: "name", required: []string{"size"}, optional: []string{"mount", "fs", "keep"}},
+			"user": {
+				label:    "name",
+				optional: []string{"ssh_keys", "sudo", "groups", "shell", "uid", "gecos", "hashed_password", "password"},
+			},
+			"file": {label: "path", optional: []string{"content", "source", "mode", "owner"}},
+			"apt":  {optional: []string{"mirror", "proxy"}},
+		},
+	},
+	"output": {label: "name", required: []string{"value"}, optional: []string{"description", "sensitive"}},
+}}
+
+// lockSchema is what may stand in an address block of the lock file.
+var lockSchema = schema{required: []string{"network", "addresses"}}
+
+// body translates the schema into HCL's own.
+func (s schema) body() *hcl.BodySchema {
+	var b hcl.BodySchema
+	for _, name := range s.required {
+		b.Attributes = append(b.Attributes, hcl.AttributeSchema{Name: name, Required: true})
+	}
+	for _, name := range s.optional {
+		b.Attributes = append(b.Attributes, hcl.AttributeSchema{Name: name})
+	}
+	for _, kind := range sortedKeys(s.blocks) {
+		header := hcl.BlockHeaderSchema{Type: kind}
+		if label := s.blocks[kind].label; label != "" {
+			header.LabelNames = []string{label}
+		}
+		b.Blocks = append(b.Blocks, header)
+	}
+	return &b
+}
+
+// block is a block whose shape has been checked: its arguments and blocks are known ones.
+type block struct {
+	kind  string
+	name  string // its label
+	at    hcl.Range
+	label hcl.Range // of the label; of the header when it has none
+	args  map[string]*hcl.Attribute
+	parts map[string][]*block // by kind, in the order of the files
+}
+
+// String names the block the way it is written: `guest "web"`.
+func (b *block) String() string {
+	if b.name == "" {
+		return b.kind
+	}
+	return fmt.Sprintf("%s %q", b.kind, b.name)
+}
+
+// read checks the shape of a body.
+func (s schema) read(body hcl.Body) (args map[string]*hcl.Attribute, parts map[string][]*block, diags hcl.Diagnostics) {
+	if s.open {
+		args, diags = body.JustAttributes()
+		return args, nil, diags
+	}
+	content, diags := body.Content(s.body())
+	s.improve(diags)
+	parts = map[string][]*block{}
+	for _, b := range content.Blocks {
+		inner := &block{kind: b.Type, at: b.DefRange, label: b.DefRange}
+		if len(b.Labels) > 0 {
+			inner.name, inner.label = b.Labels[0], b.LabelRanges[0]
+		}
+		var moreDiags hcl.Diagnostics
+		inner.args, inner.parts, moreDiags = s.blocks[b.Type].read(b.Body)
+		diags = append(diags, moreDiags...)
+		parts[b.Type] = append(parts[b.Type], inner)
+	}
+	return content.Attributes, parts, diags
+}
+
+var suggestionRE = regexp.MustCompile(`^([^"]*"([^"]*)"[^"]*?)( Did you mean "[^"]*"\?)?$`)
+
+// improve replaces HCL's guesses at unknown names, which take "role" for "file".
+func (s schema) improve(diags hcl.Diagnostics) {
+	names := append(append(sortedKeys(s.blocks), s.required...), s.optional...)
+	for _, d := range diags[:min(len(diags), maxProblems)] {
+		switch d.Summary {
+		case "Unsupported argument", "Unsupported block type", "Extraneous JSON object property":
+			if m := suggestionRE.FindStringSubmatch(d.Detail); m != nil {
+				d.Detail = m[1] + orElse(didYouMean(m[2], names), " Remove it.")
+			}
+		}
+	}
+}
+
+// parse reads and guards a file and hands it to HCL. The result is nil when there are errors that leave nothing to go
+// on with.
+func parse(src []byte, filename string) (*hcl.File, hcl.Diagnostics) {
+	guard, parser := guardNative, parseNative
+	if strings.HasSuffix(filename, ".json") {
+		guard, parser = guardJSON, hcljson.Parse
+	}
+	if diags := guard(src, filename); diags.HasErrors() {
+		return nil, diags
+	}
+	return parser(src, filename)
+}
+
+func parseNative(src []byte, filename string) (*hcl.File, hcl.Diagnostics) {
+	return hclsyntax.ParseConfig(src, filename, hcl.InitialPos)
+}
+
+var (
+	nameRE       = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$`)
+	identifierRE = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,63}$`)
+)
+
+const (
+	nameRule = "Names here have at most 32 characters: small letters, digits and hyphens, starting with a letter and not" +
+		" ending in a hyphen. Rename it."
+	identifierRule = "Names here have at most 64 characters: small letters, digits, hyphens and underscores, starting" +
+		" with a letter. Rename it."
+)
+
+// checkNames applies the name rule of a kind to blocks and finds those that have the same name. It returns the blocks
+// by name; a block with a bad name is among them, so that references to it are no second mistake.
+func (l *loader) checkNames(blocks []*block, re *regexp.Regexp, rule string) map[string]*block {
+	byName := map[string]*block{}
+	for _, b := range blocks {
+		if !re.MatchString(b.name) {
+			l.add(b.label, "Invalid name", "%s is no name for a %s. %s", quote(b.name), b.kind, rule)
+		}
+		if first, ok := byName[b.name]; ok {
+			l.add(b.label, "Duplicate name", "There is a %s %s already, at %s. Rename one of them.",
+				b.kind, quote(b.name), origin(first.at))
+			continue
+		}
+		byName[b.name] = b
+	}
+	return byName
+}

@@ -1,0 +1,345 @@
+package config
+
+import (
+	"math/big"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// section reads the arguments of one block in one scope. Its methods report what is wrong with an argument and then
+// return its default.
+//
+// HCL and cty convert freely: a number is a string, "true" is a boolean. Nothing here converts, since memory = 1 is a
+// mistake and not one byte.
+type section struct {
+	*loader
+	block *block
+	scope *scope
+}
+
+func (l *loader) section(b *block, sc *scope) *section { return &section{l, b, sc} }
+
+// has reports whether the argument is written, be it as null.
+func (s *section) has(name string) bool { return s.block.args[name] != nil }
+
+// at returns the place of the value of an argument; of the block when it is not written.
+func (s *section) at(name string) hcl.Range {
+	if attr := s.block.args[name]; attr != nil {
+		return attr.Expr.Range()
+	}
+	return s.block.at
+}
+
+// marked returns the value of an argument with its marks. Not ok means that there is nothing to decode: it is not
+// written, null, or went wrong.
+func (s *section) marked(name string) (value cty.Value, ok bool) {
+	attr := s.block.args[name]
+	required := slices.Contains(s.schema().required, name)
+	if attr == nil {
+		s.incomplete = s.incomplete || required // which has been reported
+		return cty.NilVal, false
+	}
+	value = s.evaluate(attr.Expr, s.scope)
+	if value.IsNull() {
+		if required || name == "for_each" {
+			s.add(s.at(name), "Missing required argument", "The argument %q of the block %s cannot be null. Give it a value.",
+				name, s.block)
+		}
+		return cty.NilVal, false
+	}
+	if !value.IsWhollyKnown() {
+		s.incomplete = true
+		return cty.NilVal, false
+	}
+	return value, true
+}
+
+// value is marked for arguments that are shown, so that they cannot be sensitive.
+func (s *section) value(name string) (cty.Value, bool) {
+	value, ok := s.marked(name)
+	if ok && isSensitive(value) {
+		s.add(s.block.args[name].NameRange, "Sensitive value in a wrong place",
+			"The value of %q is sensitive, but this argument is shown in plans and kept on the host. %s", name, sensitiveHelp)
+		return cty.NilVal, false
+	}
+	if ok {
+		value, _ = value.UnmarkDeep()
+	}
+	return value, ok
+}
+
+func (s *section) schema() schema {
+	if found, ok := siteSchema.blocks[s.block.kind]; ok {
+		return found
+	}
+	return siteSchema.blocks["guest"].blocks[s.block.kind]
+}
+
+// wrongType reports a value of a wrong type and says what to write.
+func (s *section) wrongType(at hcl.Range, noun, want string, got cty.Value) {
+	s.add(at, "Invalid "+noun, "Here stands %s, but this must be %s", describe(got.Type()), want)
+}
+
+// describe names a type in a sentence.
+func describe(t cty.Type) string {
+	switch {
+	case t == cty.String:
+		return "a string"
+	case t == cty.Number:
+		return "a number"
+	case t == cty.Bool:
+		return "a boolean"
+	case t.IsTupleType() || t.IsListType() || t.IsSetType():
+		return "a list"
+	case t.IsObjectType() || t.IsMapType():
+		return "an object"
+	}
+	return "a value of another kind"
+}
+
+// check returns what is wrong with a text, in a sentence or two that end in what to do, or "".
+type check func(string) string
+
+// matching makes a check; the rule follows the sentence that says that the text is wrong.
+func matching(re *regexp.Regexp, noun, rule string) check {
+	return func(s string) string {
+		if re.MatchString(s) {
+			return ""
+		}
+		return quote(s) + " is no " + noun + ". " + rule
+	}
+}
+
+// oneOf makes a check that accepts the words alone.
+func oneOf(words ...string) check {
+	return func(s string) string {
+		if slices.Contains(words, s) {
+			return ""
+		}
+		if len(words) == 1 {
+			return quote(s) + " is not possible here. Write " + quote(words[0]) + "."
+		}
+		return quote(s) + " is none of " + list(quoted(words)) + "." + orElse(didYouMean(s, words), " Choose one of them.")
+	}
+}
+
+func quoted(words []string) []string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = quote(w)
+	}
+	return out
+}
+
+// text returns a string without control characters that passes the checks.
+func (s *section) text(name, noun, def string, checks ...check) string {
+	value, ok := s.value(name)
+	if !ok {
+		return def
+	}
+	if value.Type() != cty.String {
+		s.wrongType(s.at(name), noun, "a string. Put it in quotes.", value)
+		return def
+	}
+	if text := checkLine(value.AsString()); text != "" {
+		s.add(s.at(name), "Invalid "+noun, "%s", text)
+		return def
+	}
+	for _, c := range checks {
+		if text := c(value.AsString()); text != "" {
+			s.add(s.at(name), "Invalid "+noun, "%s", text)
+			return def
+		}
+	}
+	return value.AsString()
+}
+
+// secret returns a string that may be sensitive and may have several lines.
+func (s *section) secret(name, noun string) (Text, bool) {
+	value, ok := s.marked(name)
+	if !ok {
+		return Text{}, false
+	}
+	sensitive := isSensitive(value)
+	value, _ = value.UnmarkDeep()
+	if value.Type() != cty.String {
+		s.wrongType(s.at(name), noun, "a string. Put it in quotes.", value)
+		return Text{}, false
+	}
+	if text := checkContent(value.AsString()); text != "" {
+		s.addHidden(s.at(name), "Invalid "+noun, "%s", text)
+		return Text{}, false
+	}
+	return Text{value.AsString(), sensitive}, true
+}
+
+func (s *section) flag(name string, def bool) bool {
+	value, ok := s.value(name)
+	if !ok {
+		return def
+	}
+	if value.Type() != cty.Bool {
+		s.wrongType(s.at(name), "value of "+name, "true or false, without quotes.", value)
+		return def
+	}
+	return value.True()
+}
+
+func (s *section) integer(name, noun string, def, least, most int) int {
+	value, ok := s.value(name)
+	if !ok {
+		return def
+	}
+	if value.Type() != cty.Number {
+		s.wrongType(s.at(name), noun, "a whole number, without quotes.", value)
+		return def
+	}
+	n, accuracy := value.AsBigFloat().Int64()
+	if accuracy != big.Exact || n < int64(least) || n > int64(most) {
+		s.add(s.at(name), "Invalid "+noun, "%s is no whole number from %d to %d. Write one that is.",
+			value.AsBigFloat().Text('g', 10), least, most)
+		return def
+	}
+	return int(n)
+}
+
+// size returns a number of bytes within the bounds that is a multiple of unit.
+func (s *section) size(name, noun string, def, least, most, unit int64) int64 {
+	value, ok := s.value(name)
+	if !ok {
+		return def
+	}
+	if value.Type() != cty.String {
+		s.wrongType(s.at(name), noun, `a size: a string with a binary unit, like "512MiB" or "20GiB".`, value)
+		return def
+	}
+	n, err := ParseSize(value.AsString())
+	switch {
+	case err != nil:
+		s.add(s.at(name), "Invalid "+noun, `%s. Write a size like "512MiB" or "20GiB".`, err)
+		return def
+	case n < least || n > most:
+		s.add(s.at(name), "Invalid "+noun, "%s is not between %s and %s. Write a size that is.",
+			value.AsString(), FormatSize(least), FormatSize(most))
+		return def
+	case n%unit != 0:
+		s.add(s.at(name), "Invalid "+noun, "%s is no multiple of %s. Write %s or %s.",
+			value.AsString(), FormatSize(unit), FormatSize(n-n%unit), FormatSize(n-n%unit+unit))
+		return def
+	}
+	return n
+}
+
+func (s *section) duration(name, noun string, def time.Duration) time.Duration {
+	value, ok := s.value(name)
+	if !ok {
+		return def
+	}
+	if value.Type() != cty.String {
+		s.wrongType(s.at(name), noun, `a string with a unit, like "90s" or "10m".`, value)
+		return def
+	}
+	const most = 24 * time.Hour
+	d, err := time.ParseDuration(value.AsString())
+	if err != nil || d <= 0 || d > most {
+		s.add(s.at(name), "Invalid "+noun, `%s is no time between 0 and 24h. Write one with a unit, like "90s" or "10m".`,
+			quote(value.AsString()))
+		return def
+	}
+	return d
+}
+
+// element is one string of a list.
+type element struct {
+	Text
+	at hcl.Range
+}
+
+// elements returns the strings of a list, in its order, that pass the check; a set is sorted. Where sensitive values
+// are fine, text may have several lines, too.
+func (s *section) elements(name, noun string, sensitiveFine bool, c check) []element {
+	read := s.value
+	if sensitiveFine {
+		read = s.marked
+	}
+	value, ok := read(name)
+	if !ok {
+		return nil
+	}
+	whole := isSensitive(value) && value.IsMarked()
+	value, _ = value.Unmark()
+	if t := value.Type(); !t.IsTupleType() && !t.IsListType() && !t.IsSetType() {
+		s.wrongType(s.at(name), noun, "a list. Put it in square brackets.", value)
+		return nil
+	}
+	places, _ := hcl.ExprList(s.block.args[name].Expr)
+	var out []element
+	for it, i := value.ElementIterator(), 0; it.Next(); i++ {
+		_, v := it.Element()
+		at := s.at(name)
+		if i < len(places) && len(places) == value.LengthInt() && !value.Type().IsSetType() {
+			at = places[i].Range()
+		}
+		sensitive := whole || isSensitive(v)
+		v, _ = v.UnmarkDeep()
+		text, problem := checkElement(v, sensitiveFine, c)
+		switch {
+		case problem != "" && (sensitive || sensitiveFine):
+			s.addHidden(at, "Invalid "+noun, "%s", problem)
+		case problem != "":
+			s.add(at, "Invalid "+noun, "%s", problem)
+		default:
+			out = append(out, element{Text{text, sensitive}, at})
+		}
+	}
+	return out
+}
+
+func checkElement(v cty.Value, content bool, c check) (text, problem string) {
+	if v.IsNull() || v.Type() != cty.String {
+		return "", "Every element of this list must be a string. Put it in quotes."
+	}
+	text = v.AsString()
+	problem = checkLine(text)
+	if content {
+		problem = checkContent(text)
+	}
+	if problem == "" && c != nil {
+		problem = c(text)
+	}
+	return text, problem
+}
+
+// texts returns the strings of a list that pass the check. None may be there twice.
+func (s *section) texts(name, noun string, c check) []string {
+	var out []string
+	for _, e := range s.elements(name, noun, false, c) {
+		if slices.Contains(out, e.Value) {
+			s.add(e.at, "Invalid "+noun, "%s is in this list twice. Remove one.", quote(e.Value))
+			continue
+		}
+		out = append(out, e.Value)
+	}
+	return out
+}
+
+// checkLine refuses control characters. It never repeats the text.
+func checkLine(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' }) {
+		return "This text holds a control character or a newline. Remove it."
+	}
+	return ""
+}
+
+// checkContent refuses control characters that no text file holds. It never repeats the text.
+func checkContent(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0x7f }) {
+		return "This text holds NUL or another control character. Remove it; for binary files use source."
+	}
+	return ""
+}

@@ -1,0 +1,165 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+// Site is what the files of one folder say, with every default filled in, every reference resolved, every address
+// assigned and every rule checked. It is plain data: no expression is left. Slices are sorted by name unless said
+// otherwise, so that the same files always give the same Site.
+type Site struct {
+	Name     string
+	URI      string // of libvirt; empty when the files do not say
+	Pool     Pool
+	Images   []Image
+	Networks []Network
+	Guests   []Guest // for_each is expanded
+	Outputs  []Output
+	Lock     Lock // what the lock file must hold when this site is applied
+}
+
+// Pool is the storage pool that holds the site's volumes.
+type Pool struct {
+	Name   string
+	Path   string // where it is made, as a dir pool, when the host has none of that name
+	Origin string
+}
+
+// Image is a base image in a local file.
+type Image struct {
+	Name     string
+	Path     string // absolute
+	Format   string // "qcow2" or "raw"
+	SHA256   string // lower-case hex of the file
+	Size     int64  // virtual size in bytes
+	FileSize int64  // bytes
+	Origin   string // "main.jeos.hcl:12", as in all types here
+}
+
+// Mode says how a network reaches the world.
+type Mode string
+
+const (
+	Isolated Mode = "isolated" // guests see each other; the host has no address on it
+	NAT      Mode = "nat"      // the host is the gateway and translates addresses
+	Bridged  Mode = "bridge"   // guests sit on a bridge that the host has already
+)
+
+// Network is a libvirt network.
+type Network struct {
+	Name      string
+	Mode      Mode
+	CIDRs     []netip.Prefix // at most one a family, IPv4 first, masked
+	Host      []netip.Addr   // the host's own addresses on a nat network, one for each of CIDRs; else empty
+	Bridge    string         // derived, or the host's bridge for mode bridge
+	DHCP      bool
+	DHCPRange [2]netip.Addr // IPv4, first and last; zero unless DHCP
+	DNS       []netip.Addr  // resolvers that guests are told; for nat by default Host
+	MTU       int           // 0: libvirt's default
+	Origin    string
+}
+
+// Guest is a virtual machine.
+type Guest struct {
+	Name           string // with for_each "label-key"
+	Image          string // name of an Image
+	CPUs           int
+	Memory         int64 // bytes
+	Disk           int64 // of the root disk, bytes; at least the image's virtual size
+	Running        *bool // nil: not managed
+	Autostart      bool
+	Arch           string // "x86_64"
+	Machine        string // "q35"
+	Firmware       string // "bios" or "uefi"
+	Accel          string // "auto", "kvm" or "tcg"
+	Hostname       string
+	Timezone       string   // empty: the image's
+	Locale         string   // empty: the image's
+	Packages       []string // in the order of the files
+	RemovePackages []string // likewise
+	Apt            Apt
+	Run            []Text         // shell command lines, in the order of the files
+	Swap           int64          // bytes; 0: none
+	CloudConfig    map[string]any // merged last; nil: none. Values are nil, bool, int64, float64, string, []any and map[string]any
+	CloudSensitive bool           // CloudConfig holds a sensitive value
+	ConsoleLogin   bool
+	StopTimeout    time.Duration
+	ForceStop      bool
+	ReadyTimeout   time.Duration
+	Protect        bool
+	NICs           []NIC    // in the order of the files: the order inside the guest
+	Disks          []Disk   // in the order of the files
+	Users          []User   // in the order of the files
+	Files          []File   // in the order of the files
+	Needs          []string // other guests that the blocks of this one refer to, sorted
+	Origin         string
+}
+
+// Text is a string that may be secret.
+type Text struct {
+	Value     string
+	Sensitive bool
+}
+
+// Apt is where a guest gets its packages from.
+type Apt struct {
+	Mirror Text
+	Proxy  Text
+}
+
+// NIC is a network card of a guest.
+type NIC struct {
+	Name         string
+	Network      string         // name of a Network
+	MAC          string         // lower case
+	Addresses    []netip.Prefix // host address with the length of its network; at most one a family, IPv4 first
+	DHCP         bool
+	Gateways     []netip.Addr // of the default route, one a family at most; empty unless DefaultRoute
+	DefaultRoute bool
+	DNS          []netip.Addr // of its network
+	MTU          int
+	Origin       string
+}
+
+// Disk is a data disk of a guest.
+type Disk struct {
+	Name   string
+	Size   int64  // bytes
+	Mount  string // clean absolute path; empty: left alone
+	FS     string // "ext4" or "xfs"
+	Keep   bool
+	Origin string
+}
+
+// User is an account in a guest.
+type User struct {
+	Name           string
+	SSHKeys        []string // authorized_keys lines
+	Sudo           bool
+	Groups         []string
+	Shell          string // empty: the image's default
+	UID            *int
+	Gecos          string
+	HashedPassword string // crypt(3) form; empty: locked. Always treated as a secret
+	Origin         string
+}
+
+// File is a file that the guest's first boot writes.
+type File struct {
+	Path      string // clean and absolute
+	Content   []byte
+	Sensitive bool
+	Mode      uint32 // permission bits; 0644 by default
+	Owner     string // "root:root" by default
+	Origin    string
+}
+
+// Output is a named value for people and scripts.
+type Output struct {
+	Name      string
+	Value     cty.Value // unmarked, wholly known
+	Sensitive bool
+}
