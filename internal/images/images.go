@@ -1,0 +1,103 @@
+// Package images knows image files: what their headers say, whether a guest can be made from them, and their hashes.
+package images
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Info is what is known of an image file.
+type Info struct {
+	Path     string // as given to Inspect
+	Format   string // "qcow2" or "raw"
+	SHA256   string // lower-case hex of the whole file
+	Size     int64  // virtual size: bytes of the disk that a guest sees
+	FileSize int64  // bytes of the file
+}
+
+// Inspect reads the image file path and refuses what no guest can be made from: what is no regular file, formats other
+// than qcow2 and raw, and a qcow2 that needs other files or is not whole. Its errors name the path and say what to do.
+//
+// Hashing a large file takes seconds, so cacheDir, which is made when it is missing, remembers the hash for as long as
+// the file stays the same by device, inode, size and times. An empty cacheDir remembers nothing; one that cannot be
+// written only makes the next call slow. A file that changes while it is read is an error.
+func Inspect(ctx context.Context, path, cacheDir string) (Info, error) {
+	file, stat, err := openRegular(path)
+	if err != nil {
+		return Info{}, err
+	}
+	defer file.Close()
+
+	info := Info{Path: path, FileSize: stat.Size()}
+	if info.Format, info.Size, err = identify(file, stat.Size()); err != nil {
+		return Info{}, fmt.Errorf("%s %w", path, err)
+	}
+	memo := memo{dir: cacheDir, key: keyOf(stat)}
+	if info.SHA256 = memo.load(); info.SHA256 != "" {
+		return info, nil
+	}
+	if info.SHA256, err = hashFile(ctx, file); err != nil {
+		return Info{}, fmt.Errorf("reading %s: %w", path, err)
+	}
+	after, err := file.Stat()
+	if err != nil {
+		return Info{}, err
+	}
+	if keyOf(after) != memo.key {
+		return Info{}, fmt.Errorf("%s changed while it was read: wait until whatever writes it is done, and try again", path)
+	}
+	memo.store(info.SHA256)
+	return info, nil
+}
+
+// Open opens the image file that info describes and returns its content and its length in bytes. A file that is not the
+// one that was inspected any more is an error: at once where its size differs, else instead of io.EOF.
+func Open(info Info) (io.ReadCloser, int64, error) {
+	file, stat, err := openRegular(info.Path)
+	if err != nil {
+		return nil, 0, err
+	}
+	if stat.Size() != info.FileSize {
+		file.Close()
+		return nil, 0, changedError(info.Path)
+	}
+	return newVerifier(file, info), info.FileSize, nil
+}
+
+func changedError(path string) error {
+	return fmt.Errorf("%s has changed since it was inspected: plan again", path)
+}
+
+// openRegular opens a regular file. It never waits, as opening a FIFO would.
+func openRegular(path string) (*os.File, fs.FileInfo, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	stat, err := file.Stat()
+	if err == nil && !stat.Mode().IsRegular() {
+		err = fmt.Errorf("%s is %s, not an image file: give the path of a qcow2 or raw image", path, kindOf(stat.Mode()))
+	}
+	if err != nil {
+		file.Close()
+		return nil, nil, err
+	}
+	return file, stat, nil
+}
+
+func kindOf(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "a folder"
+	case mode&fs.ModeDevice != 0:
+		return "a device"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a pipe"
+	}
+	return "a special file"
+}

@@ -1,0 +1,234 @@
+package images
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+)
+
+// longAgo is a time at which a file counts as settled.
+var longAgo = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func writeImage(t *testing.T, content []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "image")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func hashOf(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
+}
+
+// rawImage is a disk with a boot sector.
+func rawImage() []byte {
+	image := make([]byte, 64<<10)
+	image[0], image[510], image[511] = 0xeb, 0x55, 0xaa
+	return image
+}
+
+func TestInspect(t *testing.T) {
+	for name, c := range map[string]struct {
+		content []byte
+		format  string
+		size    int64
+	}{
+		"raw":     {rawImage(), "raw", 64 << 10},
+		"zeros":   {make([]byte, sector), "raw", sector},
+		"qcow2":   {qcow2Image(nil), "qcow2", 2 << 30},
+		"qcow2v2": {qcow2Image(func(h *qcow2Header) { h.Version = 2 }), "qcow2", 2 << 30},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := writeImage(t, c.content)
+			got, err := Inspect(t.Context(), path, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := Info{path, c.format, hashOf(c.content), c.size, int64(len(c.content))}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestInspectRefusesSpecialFiles(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		pipe:                         "is a pipe",
+		dir:                          "is a folder",
+		"/dev/null":                  "is a device",
+		filepath.Join(dir, "nobody"): "no such file",
+	} {
+		if _, err := Inspect(t.Context(), path, ""); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want one with %q", path, err, want)
+		}
+	}
+}
+
+func TestInspectRemembers(t *testing.T) {
+	path, cache := writeImage(t, rawImage()), filepath.Join(t.TempDir(), "made", "when", "missing")
+	touch(t, path)
+	stat, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := keyOf(stat)
+	key.Changed = longAgo.UnixNano() // nobody can set it, so pretend
+	m := memo{cache, key}
+	m.store(hashOf(rawImage()))
+
+	for name, c := range map[string]struct {
+		key  func(*fileKey)
+		want string
+	}{
+		"same":     {func(*fileKey) {}, hashOf(rawImage())},
+		"size":     {func(k *fileKey) { k.Size++ }, ""},
+		"modified": {func(k *fileKey) { k.Modified++ }, ""},
+		"changed":  {func(k *fileKey) { k.Changed++ }, ""},
+		"inode":    {func(k *fileKey) { k.Inode++ }, ""},
+		"device":   {func(k *fileKey) { k.Device++ }, ""},
+	} {
+		other := m
+		c.key(&other.key)
+		if got := other.load(); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestInspectUsesMemo(t *testing.T) {
+	path, cache := writeImage(t, rawImage()), t.TempDir()
+	stat, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	planted := strings.Repeat("ab", 32)
+	m := memo{cache, keyOf(stat)}
+	for name, c := range map[string]struct{ content, want string }{
+		"planted":     {`{"device":D,"inode":I,"size":S,"modified":M,"changed":C,"sha256":"` + planted + `"}`, planted},
+		"not JSON":    {`{"device":`, hashOf(rawImage())},
+		"empty":       {``, hashOf(rawImage())},
+		"null":        {`null`, hashOf(rawImage())},
+		"short hash":  {`{"device":D,"inode":I,"size":S,"modified":M,"changed":C,"sha256":"abcd"}`, hashOf(rawImage())},
+		"hash is 'z'": {`{"device":D,"inode":I,"size":S,"modified":M,"changed":C,"sha256":"` + strings.Repeat("z", 64) + `"}`, hashOf(rawImage())},
+	} {
+		content := strings.NewReplacer("D", num(m.key.Device), "I", num(m.key.Inode), "S", num(uint64(m.key.Size)),
+			"M", num(uint64(m.key.Modified)), "C", num(uint64(m.key.Changed))).Replace(c.content)
+		if err := os.WriteFile(m.path(), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Inspect(t.Context(), path, cache)
+		if err != nil || got.SHA256 != c.want {
+			t.Errorf("%s: %q, %v, want %q", name, got.SHA256, err, c.want)
+		}
+	}
+}
+
+// A file that was written a moment ago may change again without looking different.
+func TestInspectForgetsFreshFiles(t *testing.T) {
+	path, cache := writeImage(t, rawImage()), t.TempDir()
+	if _, err := Inspect(t.Context(), path, cache); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(cache); err != nil || len(left) > 0 {
+		t.Errorf("cache holds %v, %v", left, err)
+	}
+}
+
+func TestInspectWithoutCache(t *testing.T) {
+	blocked := writeImage(t, nil) // a file where the folder should be
+	got, err := Inspect(t.Context(), writeImage(t, rawImage()), filepath.Join(blocked, "cache"))
+	if err != nil || got.SHA256 != hashOf(rawImage()) {
+		t.Errorf("%q, %v", got.SHA256, err)
+	}
+}
+
+func TestInspectStops(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Inspect(ctx, writeImage(t, rawImage()), ""); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want context.Canceled", err)
+	}
+}
+
+func TestOpen(t *testing.T) {
+	path := writeImage(t, rawImage())
+	info, err := Inspect(t.Context(), path, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // as often as it is needed
+		reader, size, err := Open(info)
+		if err != nil || size != int64(len(rawImage())) {
+			t.Fatal(size, err)
+		}
+		got, err := io.ReadAll(reader)
+		if err != nil || hashOf(got) != info.SHA256 {
+			t.Errorf("%d bytes, %v", len(got), err)
+		}
+		if err := reader.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestOpenNotices(t *testing.T) {
+	swapped := rawImage()
+	swapped[1000]++
+	for name, c := range map[string]struct{ before, after []byte }{
+		"other size":        {before: rawImage()[:sector]},
+		"other content":     {before: swapped},
+		"shorter, in time":  {before: rawImage(), after: rawImage()[:sector]},
+		"longer, in time":   {before: rawImage(), after: append(rawImage(), 1)},
+		"replaced, in time": {before: rawImage(), after: swapped},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := writeImage(t, rawImage())
+			info, err := Inspect(t.Context(), path, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, c.before, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			reader, _, err := Open(info)
+			if err == nil {
+				defer reader.Close()
+				if c.after != nil {
+					if err := os.WriteFile(path, c.after, 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				_, err = io.ReadAll(reader)
+			}
+			if err == nil || !strings.Contains(err.Error(), "has changed") {
+				t.Errorf("error %v, want one that says that the file has changed", err)
+			}
+		})
+	}
+}
+
+func touch(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Chtimes(path, longAgo, longAgo); err != nil {
+		t.Fatal(err)
+	}
+}
