@@ -1,0 +1,127 @@
+package virt
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/digitalocean/go-libvirt"
+
+	"jeos/plan"
+)
+
+// poolLock is held by whoever changes what a pool holds: libvirt refuses to refresh a pool in which a job runs.
+type poolLock chan struct{}
+
+// inPool runs f while no other step of this process works in the pool.
+func (h *Hypervisor) inPool(ctx context.Context, pool string, f func() error) error {
+	h.mu.Lock()
+	lock := h.pools[pool]
+	if lock == nil {
+		lock = make(poolLock, 1)
+		h.pools[pool] = lock
+	}
+	h.mu.Unlock()
+	select {
+	case lock <- struct{}{}:
+		defer func() { <-lock }()
+		return f()
+	case <-ctx.Done():
+		return fmt.Errorf("not begun: %w", ctx.Err())
+	}
+}
+
+// storage is a slow call that is tried again, for a while, when a job of another program keeps the pool busy.
+func storage[T any](ctx context.Context, c *conn, name string, f func(*libvirt.Libvirt) (T, error)) (T, error) {
+	deadline := time.Now().Add(2 * c.limit)
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		value, err := call(ctx, c, slow, name, f)
+		if !busy(err) || time.Now().After(deadline) {
+			return value, err
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return value, err
+		}
+	}
+}
+
+// sleep waits for d or the end of ctx.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func lookupPool(ctx context.Context, c *conn, name string) (libvirt.StoragePool, error) {
+	return call(ctx, c, quick, "virStoragePoolLookupByName", func(lv *libvirt.Libvirt) (libvirt.StoragePool, error) {
+		return lv.StoragePoolLookupByName(name)
+	})
+}
+
+func poolActive(ctx context.Context, c *conn, p libvirt.StoragePool) (bool, error) {
+	return call(ctx, c, quick, "virStoragePoolIsActive", func(lv *libvirt.Libvirt) (bool, error) {
+		active, err := lv.StoragePoolIsActive(p)
+		return active == 1, err
+	})
+}
+
+// definePool defines and builds. A pool that is there keeps its definition; building a folder that is there is fine.
+func definePool(ctx context.Context, c *conn, s plan.Step) error {
+	p, err := lookupPool(ctx, c, s.Host)
+	if gone(err) != nil {
+		return err
+	}
+	if err != nil {
+		p, err = call(ctx, c, quick, "virStoragePoolDefineXML", func(lv *libvirt.Libvirt) (libvirt.StoragePool, error) {
+			return lv.StoragePoolDefineXML(s.XML, 0)
+		})
+		if err != nil {
+			found, again := lookupPool(ctx, c, s.Host)
+			if again != nil {
+				return err
+			}
+			p = found
+		}
+	}
+	active, err := poolActive(ctx, c, p)
+	if err != nil || active {
+		return err
+	}
+	return c.do(ctx, slow, "virStoragePoolBuild", func(lv *libvirt.Libvirt) error {
+		return lv.StoragePoolBuild(p, libvirt.StoragePoolBuildNew)
+	})
+}
+
+func startPool(ctx context.Context, c *conn, s plan.Step) error {
+	p, err := lookupPool(ctx, c, s.Host)
+	if err != nil {
+		return err
+	}
+	err = toggle(func() (bool, error) { return poolActive(ctx, c, p) }, true, func() error {
+		return c.do(ctx, slow, "virStoragePoolCreate", func(lv *libvirt.Libvirt) error {
+			return lv.StoragePoolCreate(p, libvirt.StoragePoolCreateNormal)
+		})
+	})
+	if err != nil {
+		return err
+	}
+	return c.do(ctx, quick, "virStoragePoolSetAutostart", func(lv *libvirt.Libvirt) error {
+		return lv.StoragePoolSetAutostart(p, 1)
+	})
+}
+
+func refreshPool(ctx context.Context, c *conn, name string) error {
+	p, err := lookupPool(ctx, c, name)
+	if err != nil {
+		return err
+	}
+	_, err = storage(ctx, c, "virStoragePoolRefresh", func(lv *libvirt.Libvirt) (struct{}, error) {
+		return struct{}{}, lv.StoragePoolRefresh(p, 0)
+	})
+	return err
+}
