@@ -1,0 +1,178 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"jeos/internal/config"
+	"jeos/plan"
+)
+
+// application is one apply or destroy on its way.
+type application struct {
+	p           *program
+	options     plan.Options
+	parallelism int
+	verb        string // "Apply" or "Destroy"
+	ask         question
+	// approved decides in place of a person; nil asks one.
+	approved func(*plan.Plan) error
+
+	site     *site
+	changes  map[plan.Addr]plan.Change // all that was approved
+	record   record
+	progress progress // while steps are done; else nil
+}
+
+func (a *application) run(ctx context.Context) error {
+	p := a.p
+	var err error
+	if a.site, err = p.load(ctx); err != nil {
+		return err
+	}
+	if a.approved == nil && !p.canAsk() {
+		return errNobodyToAsk
+	}
+	unlock, err := p.lockSite(a.site)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if p.sys.Scratch != nil {
+		end, err := p.sys.Scratch()
+		if err != nil {
+			return failed("Making a temporary folder failed", err)
+		}
+		defer end()
+	}
+	hv, err := p.connect(ctx, a.site.uri, false)
+	if err != nil {
+		return err
+	}
+	defer p.close(hv)
+	return a.apply(ctx, hv)
+}
+
+func (a *application) apply(ctx context.Context, hv plan.Hypervisor) error {
+	a.changes = map[plan.Addr]plan.Change{}
+	a.record = newRecord(a.p.log)
+	began := time.Now()
+	err := plan.Apply(ctx, hv,
+		func(ctx context.Context) (*plan.Plan, error) {
+			a.endProgress()
+			pl, err := a.p.makePlan(ctx, hv, a.site, a.options)
+			if err != nil && pl != nil {
+				a.p.showPlan(pl, a.site.uri, false)
+			}
+			return pl, err
+		},
+		func(pl *plan.Plan) error { return a.approve(ctx, pl) },
+		plan.ExecuteOptions{Parallelism: a.parallelism, Stop: a.p.interrupt.stop, Events: a.event})
+	a.endProgress()
+	a.p.log.Info().Dur("took", time.Since(began)).Bool("complete", err == nil).Msg("apply ended")
+	if err != nil {
+		return a.unfinished(ctx, err)
+	}
+	a.complete()
+	return nil
+}
+
+// approve shows a plan and has it approved. From then on an interrupt lets the steps under way finish.
+func (a *application) approve(ctx context.Context, pl *plan.Plan) error {
+	if a.p.interrupt.pending() {
+		return errInterrupted
+	}
+	if a.approved != nil {
+		if err := a.approved(pl); err != nil {
+			return err
+		}
+	}
+	a.p.showPlan(pl, a.site.uri, false)
+	if a.approved == nil && !pl.Empty() {
+		if err := a.p.confirm(ctx, a.ask); err != nil {
+			return err
+		}
+	}
+	if !a.options.Destroy {
+		if _, err := config.WriteLock(a.p.global.Dir, a.site.Lock); err != nil {
+			return failed("Writing the lock file failed", err)
+		}
+	}
+	for _, c := range pl.Changes {
+		a.changes[c.Addr] = c
+	}
+	a.p.interrupt.soften(func() {
+		fmt.Fprintln(a.p.err, "Interrupt: finishing what is under way; press again to stop at once.")
+	})
+	return nil
+}
+
+// event passes on what happens to whoever shows or keeps it.
+func (a *application) event(e plan.Event) {
+	if a.progress == nil {
+		a.progress = a.p.newProgress()
+	}
+	a.progress.event(e)
+	a.record.event(e)
+}
+
+func (a *application) endProgress() {
+	if a.progress != nil {
+		a.progress.end()
+		a.progress = nil
+	}
+}
+
+// complete says what was done and what is worth knowing now.
+func (a *application) complete() {
+	done := &plan.Plan{}
+	for _, c := range a.changes {
+		done.Changes = append(done.Changes, c)
+	}
+	sum := done.Summary()
+	if a.verb == "Destroy" {
+		fmt.Fprintf(a.p.out, "\nDestroy complete! Resources: %d destroyed.\n", sum.Destroy)
+		return
+	}
+	fmt.Fprintf(a.p.out, "\nApply complete! Resources: %d added, %d changed, %d destroyed.\n", sum.Add, sum.Change, sum.Destroy)
+	if len(a.site.Outputs) > 0 {
+		fmt.Fprint(a.p.out, "\nOutputs:\n\n")
+		a.p.writeOutputs(a.site.Outputs)
+	}
+}
+
+// unfinished says where things stand after an apply that did not come to its end, and returns the error to show.
+func (a *application) unfinished(ctx context.Context, err error) error {
+	interrupted := a.p.interrupt.pending() || errors.Is(context.Cause(ctx), errInterrupted)
+	if a.record.whole() {
+		if interrupted {
+			return errInterrupted
+		}
+		return failed(a.verb+" failed", err)
+	}
+	for _, e := range a.record.errs {
+		a.p.report(failed("Step failed", e))
+	}
+	fmt.Fprintf(a.p.err, "\n%s did not come to its end: %s.\n", a.verb, a.record.counts())
+	a.p.list("Failed", a.record.failed)
+	a.p.list("Cut off, outcome unknown", a.record.cut)
+	a.p.list("Not started", a.record.skipped)
+	fmt.Fprintln(a.p.err, "\nNothing is lost: \"jeos plan\" shows what is left, and another run goes on from there.")
+	if interrupted {
+		return errInterrupted
+	}
+	return errSilent
+}
+
+// list writes a heading and the names of steps.
+func (p *program) list(heading string, steps []string) {
+	if len(steps) == 0 {
+		return
+	}
+	fmt.Fprintf(p.err, "  %s:\n", heading)
+	for _, s := range steps {
+		fmt.Fprintf(p.err, "    %s\n", s)
+	}
+}

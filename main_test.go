@@ -1,0 +1,256 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"jeos/internal/cli"
+	"jeos/internal/fakevirt"
+	"jeos/plan"
+)
+
+// canary is the secret of all stories. No output may hold it, except of a command that asks for it by name.
+const canary = "canary-7f3a91"
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"jeos": func() { os.Exit(run()) }})
+}
+
+// TestScript runs the stories in testdata/script. Beside what testscript knows, they use:
+//
+//	exec jeos ARG…    the real program, which finds no libvirt
+//	fake [FLAG…] CODE ARG…  jeos in this process on a host in memory; it must exit with CODE. Flags:
+//	    -answer TEXT      on a terminal, where TEXT is typed
+//	    -interrupt VERB   an interrupt comes when a step of that verb begins; twice: two of them
+//	    -closed           nobody reads standard output
+//	    -terminal         the output goes to a terminal
+//	virsh COMMAND ARG…  what somebody does by hand to that host: destroy DOMAIN, undefine DOMAIN, edit DOMAIN OLD NEW,
+//	    or define FILE
+//	report DOMAIN STATE [ERROR]  the guest reports that cloud-init is in STATE from now on
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
+		Setup:               setup,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"fake": fake, "virsh": virsh, "report": report,
+		},
+	})
+}
+
+type hostKey struct{}
+
+func host(ts *testscript.TestScript) *fakevirt.Host { return ts.Value(hostKey{}).(*fakevirt.Host) }
+
+func setup(env *testscript.Env) error {
+	env.Values[hostKey{}] = fakevirt.New()
+	for _, dir := range []string{"home", "run"} {
+		if err := os.Mkdir(filepath.Join(env.WorkDir, dir), 0o700); err != nil {
+			return err
+		}
+	}
+	env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
+	env.Setenv("XDG_RUNTIME_DIR", filepath.Join(env.WorkDir, "run"))
+	env.Setenv("TERM", "dumb")
+	env.Setenv("CANARY", canary)
+	return os.WriteFile(filepath.Join(env.WorkDir, "base.img"), qcow2(), 0o600)
+}
+
+// qcow2 returns an empty image of 1 GiB (https://www.qemu.org/docs/master/interop/qcow2.html).
+func qcow2() []byte {
+	const cluster = 1 << 16
+	image := make([]byte, 4*cluster)
+	header := struct {
+		Magic                           [4]byte
+		Version                         uint32
+		BackingOffset                   uint64
+		BackingSize, ClusterBits        uint32
+		Size                            uint64
+		Crypt, L1Size                   uint32
+		L1Offset, RefcountOffset        uint64
+		RefcountClusters, Snapshots     uint32
+		SnapshotsOffset                 uint64
+		Incompatible, Compatible, Clear uint64
+		RefcountOrder, HeaderLength     uint32
+	}{
+		Magic: [4]byte{'Q', 'F', 'I', 0xfb}, Version: 3, ClusterBits: 16, Size: 1 << 30, L1Size: 2,
+		L1Offset: 3 * cluster, RefcountOffset: cluster, RefcountClusters: 1, RefcountOrder: 4, HeaderLength: 104,
+	}
+	if _, err := binary.Encode(image, binary.BigEndian, header); err != nil {
+		panic(err) // the image is longer than its header
+	}
+	return image
+}
+
+// fakeOptions are the flags of the fake command.
+type fakeOptions struct {
+	answer     *string
+	interrupts int
+	verb       string
+	closed     bool
+	terminal   bool
+}
+
+func parseFake(ts *testscript.TestScript, args []string) (opt fakeOptions, code int, rest []string) {
+	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
+		switch args[0] {
+		case "-answer":
+			opt.answer, args = &args[1], args[2:]
+		case "-interrupt":
+			opt.verb, args = args[1], args[2:]
+			opt.interrupts++
+		case "-closed":
+			opt.closed, args = true, args[1:]
+		case "-terminal":
+			opt.terminal, args = true, args[1:]
+		default:
+			ts.Fatalf("unknown flag %s of fake", args[0])
+		}
+	}
+	if len(args) == 0 {
+		ts.Fatalf("usage: fake [FLAG…] CODE ARG…")
+	}
+	code, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	return opt, code, args[1:]
+}
+
+func fake(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("name the exit code in place of !")
+	}
+	opt, code, rest := parseFake(ts, args)
+	var out, stderr buffer
+	signals := make(chan os.Signal, 2)
+	sys := cli.System{
+		In: strings.NewReader(""), Out: &out, Err: &stderr, Signals: signals,
+		OutTerminal: opt.terminal, ErrTerminal: opt.terminal,
+		Env: func(name string) (string, bool) { value := ts.Getenv(name); return value, value != "" },
+		Open: func(_ context.Context, _ string, readOnly bool) (plan.Hypervisor, error) {
+			return &interrupter{Conn: host(ts).Open(readOnly), opt: opt, signals: signals, stderr: &stderr}, nil
+		},
+	}
+	if opt.answer != nil {
+		sys.In, sys.InTerminal, sys.ErrTerminal = strings.NewReader(*opt.answer+"\n"), true, true
+	}
+	if opt.closed {
+		pipe, w, err := os.Pipe()
+		ts.Check(err)
+		ts.Check(pipe.Close())
+		defer w.Close()
+		sys.Out = w
+	}
+	got := cli.Main(context.Background(), append([]string{"-C", ts.MkAbs(".")}, rest...), sys)
+	io.WriteString(ts.Stdout(), out.String())
+	io.WriteString(ts.Stderr(), stderr.String())
+	if strings.Contains(out.String()+stderr.String(), canary) && !slices.Contains(rest, "secret") {
+		ts.Fatalf("the secret was shown")
+	}
+	if got != code {
+		ts.Logf("[stdout]\n%s[stderr]\n%s", out.String(), stderr.String())
+		ts.Fatalf("jeos exited with %d, not %d", got, code)
+	}
+}
+
+// interrupter is a connection on which an interrupt comes when a step begins.
+type interrupter struct {
+	*fakevirt.Conn
+	opt     fakeOptions
+	signals chan<- os.Signal
+	stderr  *buffer
+	once    sync.Once
+}
+
+func (i *interrupter) Do(ctx context.Context, s plan.Step, progress func(plan.Progress)) error {
+	if string(s.Verb) == i.opt.verb {
+		i.once.Do(func() {
+			for range i.opt.interrupts {
+				i.signals <- os.Interrupt
+			}
+			for !strings.Contains(i.stderr.String(), "Interrupt: ") {
+				time.Sleep(time.Millisecond)
+			}
+		})
+		if i.opt.interrupts > 1 {
+			<-ctx.Done()
+			return fmt.Errorf("the call was given up: %w", ctx.Err())
+		}
+	}
+	return i.Conn.Do(ctx, s, progress)
+}
+
+// buffer is a bytes.Buffer for several goroutines.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// virsh does by hand what jeos must notice.
+func virsh(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: virsh COMMAND …")
+	}
+	conn := host(ts).Open(false)
+	ctx := context.Background()
+	if args[0] == "define" {
+		ts.Check(conn.Do(ctx, plan.Step{Verb: plan.DefineGuest, XML: ts.ReadFile(args[1])}, nil))
+		return
+	}
+	inv, err := conn.Inventory(ctx, "", func(string) bool { return false })
+	ts.Check(err)
+	i := slices.IndexFunc(inv.Domains, func(d plan.HostDomain) bool { return d.Name == args[1] })
+	if i < 0 {
+		ts.Fatalf("there is no domain %s", args[1])
+	}
+	d := inv.Domains[i]
+	step := plan.Step{Host: d.Name, UUID: d.UUID}
+	switch args[0] {
+	case "destroy":
+		step.Verb = plan.StopGuest
+	case "undefine":
+		step.Verb = plan.UndefineGuest
+	case "edit":
+		step.Verb, step.XML = plan.DefineGuest, strings.Replace(d.XML, args[2], args[3], 1)
+		if step.XML == d.XML {
+			ts.Fatalf("there is no %q in\n%s", args[2], d.XML)
+		}
+	default:
+		ts.Fatalf("unknown command %s of virsh", args[0])
+	}
+	ts.Check(conn.Do(ctx, step, nil))
+}
+
+// report sets what a guest says.
+func report(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: report DOMAIN STATE [ERROR]")
+	}
+	host(ts).SetReport(args[0], plan.Report{Version: 1, Sequence: 1, Uptime: 61, CloudInit: args[1], Stage: "modules-final", Errors: args[2:]})
+}
