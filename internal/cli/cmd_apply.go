@@ -46,7 +46,7 @@ EXIT STATUS
 			if len(args) == 0 {
 				return runApply(cmd.Context(), p, opt)
 			}
-			for _, name := range []string{"replace", "target", "no-restart", "force-stop", "no-wait"} {
+			for _, name := range []string{"replace", "target"} {
 				if cmd.Flags().Changed(name) {
 					return misused(cmd, "--%s cannot stand beside a saved plan, which holds what it was made with. Give it to \"jeos plan --out\".", name)
 				}
@@ -94,7 +94,9 @@ func runApplySaved(ctx context.Context, p *program, opt ApplyOptions, name strin
 	if err != nil {
 		return err
 	}
-	a := &application{p: p, options: saved.Options, parallelism: opt.Parallelism, verb: "Apply"}
+	options := saved.Options
+	options.NoRestart, options.ForceStop, options.NoWait = opt.NoRestart, opt.ForceStop, opt.NoWait
+	a := &application{p: p, options: options, parallelism: opt.Parallelism, verb: "Apply"}
 	if saved.Options.Destroy {
 		a.verb = "Destroy"
 	}

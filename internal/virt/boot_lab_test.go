@@ -32,7 +32,7 @@ bootcmd:
       sleep 2
     done >/dev/virtio-ports/org.jeos.report.0
     END
-  - systemd-run --unit=report sh /run/report
+  - systemd-run --no-block -p DefaultDependencies=no --unit=report sh /run/report
 `
 
 // guestImage returns the image of scripts/guest-image.
