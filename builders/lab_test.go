@@ -13,7 +13,7 @@ import (
 )
 
 // TestSchemas has libvirt's own schemas judge every golden file. It needs virt-xml-validate, of libvirt-clients.
-func TestSchemas(t *testing.T) {
+func TestLabSchemas(t *testing.T) {
 	archives, err := filepath.Glob("testdata/golden/*.txtar")
 	if err != nil || len(archives) == 0 {
 		t.Fatalf("no golden files: %v", err)

@@ -34,11 +34,15 @@ data_disks() {
 	grep '[ ,]x-jeos[ ,]' /etc/fstab | grep -vxFf /run/jeos/fstab | while read -r _ directory _; do
 		umount -R "$(printf '%b' "$directory")" 2>/dev/null # it may be gone with its disk
 	done
-	{
+	[ -e /etc/fstab ] || : >/etc/fstab
+	if {
 		grep -v '[ ,]x-jeos[ ,]' /etc/fstab
-		cat /run/jeos/fstab
-	} >/run/jeos/fstab.whole
-	put /etc/fstab 644 </run/jeos/fstab.whole
+		[ $? -lt 2 ] && cat /run/jeos/fstab
+	} >/run/jeos/fstab.whole; then
+		put /etc/fstab 644 </run/jeos/fstab.whole
+	else
+		fail "cannot read /etc/fstab"
+	fi
 	while read -r device directory _; do
 		mount_disk "$device" "$(printf '%b' "$directory")"
 	done </run/jeos/fstab
