@@ -26,6 +26,7 @@ const (
 	attrImage       = "image"
 	attrSeedNetwork = "seed.network"
 	attrSeedDisks   = "seed.disks"
+	attrSeedHost    = "seed.hostname"
 )
 
 // attrList collects attributes.
@@ -48,6 +49,9 @@ func attrValues(list []plan.Attr) map[string]string {
 	}
 	return values
 }
+
+// everyBoot returns the attributes of what a guest reads from its seed at every boot, so that a new seed changes them.
+func everyBoot() []string { return []string{attrSeedNetwork, attrSeedDisks, attrSeedHost} }
 
 // firstBoot reports whether an attribute of a guest acts only while the guest is made. What is recorded of it says how the
 // guest was made, so that it outlives every edit. The name may come from the host, and be anything.

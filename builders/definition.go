@@ -29,7 +29,7 @@ func readDefinition(site string, root *etree.Element, m *mark) (*definition, err
 		"firmware": readFirmware(root),
 		attrAccel:  readAccel(root),
 	}, devices: map[string]string{}}
-	for _, name := range []string{attrSeedNetwork, attrSeedDisks} {
+	for _, name := range everyBoot() {
 		if v, ok := m.applied[name]; ok {
 			d.attrs[name] = v
 		}

@@ -65,7 +65,7 @@ func (h Host) generation(guest string, wanted map[string]string) int {
 	if kept.Seed == 0 {
 		return kept.LastSeed + 1
 	}
-	for _, name := range []string{attrSeedNetwork, attrSeedDisks} {
+	for _, name := range everyBoot() {
 		if kept.Applied[name] != wanted[name] {
 			return max(kept.Seed, kept.LastSeed) + 1
 		}

@@ -2,10 +2,26 @@ package builders
 
 import (
 	"errors"
+	"slices"
 
 	"jeos/internal/config"
 	"jeos/plan"
 )
+
+// NeedsKVM reports whether Plan has to know what hardware virtualisation the host has, in Inventory.KVM: a guest that is
+// made, or made anew, takes what there is and keeps it.
+func NeedsKVM(site *config.Site, inv *plan.Inventory, opt plan.Options) bool {
+	if len(opt.Replace) > 0 {
+		return true
+	}
+	uuids := map[string]bool{}
+	for _, d := range inv.Domains {
+		uuids[d.UUID] = true
+	}
+	return slices.ContainsFunc(site.Guests, func(g config.Guest) bool {
+		return g.Accel == accelAuto && !uuids[GuestUUID(site.Name, g.Name)]
+	})
+}
 
 // Plan compares what the files of a site say with an inventory of the host, and returns the way from one to the other.
 //

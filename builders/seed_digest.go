@@ -68,7 +68,7 @@ func seedAttrs(site *config.Site, g *config.Guest, h *hasher) ([]plan.Attr, erro
 	}
 	add(attrSeedNetwork, networkConfig(site, g), false)
 	add(attrSeedDisks, canonical(mounts(g.Disks)), false)
-	set("seed.hostname", g.Hostname, g.Hostname != g.Name, false)
+	set(attrSeedHost, g.Hostname, g.Hostname != g.Name, false)
 	set("seed.timezone", g.Timezone, g.Timezone != "", false)
 	set("seed.locale", g.Locale, g.Locale != "", false)
 	set("seed.packages", g.Packages, len(g.Packages) > 0, false)

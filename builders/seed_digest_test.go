@@ -84,7 +84,7 @@ func TestSeedAttrs(t *testing.T) {
 func TestSeedAttrsEffects(t *testing.T) {
 	for name, a := range attrsOf(t, sampleGuest()) {
 		want := plan.OnCreate
-		if name == "seed.network" || name == "seed.disks" {
+		if name == "seed.network" || name == "seed.disks" || name == "seed.hostname" {
 			want = plan.Restart
 		}
 		if got := plan.RuleFor(plan.KindGuest, a.Name).Effect; got != want {

@@ -46,6 +46,7 @@ var rules = []Rule{
 	{KindGuest, "redirdev.*", Restart, true, "a redirected device"},
 	{KindGuest, "seed.network", Restart, false, "network configuration, which every boot applies"},
 	{KindGuest, "seed.disks", Restart, false, "mount points, which every boot applies"},
+	{KindGuest, "seed.hostname", Restart, false, "the guest's own name, which every boot applies"},
 	{KindGuest, "seed", Live, false, "the volume with the seed"},
 	{KindGuest, "arch", Replace, false, "architecture"},
 	{KindGuest, "machine", Replace, false, "machine type"},

@@ -69,8 +69,8 @@ func (d *differ) emit() error {
 	return nil
 }
 
-// startOrder returns all guests, those that others need first; otherwise sorted. The files have no cycles; should the
-// host's leftovers make one, its members come in the order of their names.
+// startOrder returns all guests, those that others need first; otherwise sorted. Guests may refer to each other; the first
+// of such a circle by name then comes last.
 func (d *differ) startOrder() []Addr {
 	var out []Addr
 	seen := map[Addr]bool{}

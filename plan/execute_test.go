@@ -39,6 +39,7 @@ func (r *recorder) Do(ctx context.Context, s Step, _ func(Progress)) error {
 func (r *recorder) Inventory(context.Context, string, func(string) bool) (*Inventory, error) {
 	return nil, ErrNotFound
 }
+func (r *recorder) KVM(context.Context) (map[string]bool, error)         { return nil, ErrNotFound }
 func (r *recorder) Report(context.Context, string) (*Report, error)      { return nil, ErrNotFound }
 func (r *recorder) Console(context.Context, string, io.ReadWriter) error { return ErrNotFound }
 func (r *recorder) Close() error                                         { return nil }

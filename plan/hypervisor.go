@@ -15,6 +15,9 @@ type Reader interface {
 	// whose names are wanted. An object that vanishes between listing and reading is left out. It is safe to call while
 	// others change the host; the answer is then a mixture of before and after.
 	Inventory(ctx context.Context, pool string, wanted func(volume string) bool) (*Inventory, error)
+	// KVM reports, by architecture ("x86_64"), whether the host has hardware virtualisation. libvirt may take seconds to
+	// find out, so that only those who need it should ask.
+	KVM(ctx context.Context) (map[string]bool, error)
 	// Close ends the connection. The Reader must not be used after it.
 	Close() error
 }
@@ -41,7 +44,7 @@ type Progress struct {
 // Inventory is what a host has, as libvirt says it.
 type Inventory struct {
 	URI      string          // as connected
-	KVM      map[string]bool // by architecture ("x86_64"): whether hardware virtualisation can be used
+	KVM      map[string]bool // what Reader.KVM says; nil when nobody asked
 	Pool     *HostPool       // nil when there is none of that name
 	Domains  []HostDomain    // sorted by name
 	Networks []HostNetwork   // sorted by name

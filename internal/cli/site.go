@@ -120,6 +120,11 @@ func (p *program) makePlan(ctx context.Context, hv plan.Reader, s *site, opt pla
 	if err != nil {
 		return nil, err
 	}
+	if builders.NeedsKVM(s.Site, inv, opt) {
+		if inv.KVM, err = hv.KVM(ctx); err != nil {
+			return nil, failed("Reading the host failed", err)
+		}
+	}
 	pl, err := builders.Plan(s.Site, inv, opt)
 	var refusal *plan.Refusal
 	if errors.As(err, &refusal) {

@@ -52,7 +52,7 @@ func (l *loader) evaluate(expr hcl.Expression, sc *scope) cty.Value {
 	}
 	l.noteNeeds(refs, sc)
 	value, diags := expr.Value(l.context(refs, sc))
-	hideSecrets(diags)
+	l.reword(diags)
 	l.diags = append(l.diags, diags...)
 	if diags.HasErrors() {
 		return cty.DynamicVal
@@ -64,14 +64,16 @@ func (l *loader) evaluate(expr hcl.Expression, sc *scope) cty.Value {
 	return value
 }
 
-// hideSecrets rewrites diagnostics of HCL that show parts of values, whether these are sensitive or not: the marks are
-// gone by then.
-func hideSecrets(diags hcl.Diagnostics) {
+// reword changes diagnostics of HCL that show parts of values, which may be sensitive, and one that depends on the order
+// of a map.
+func (l *loader) reword(diags hcl.Diagnostics) {
 	for _, diag := range diags {
 		call, ok := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](diag)
 		switch {
 		case ok && errors.Is(call.FunctionCallError(), errDiscreet):
 			diag.Extra = hidden{}
+		case diag.Summary == "Call to unknown function":
+			suggest(diag, sortedKeys(l.functions))
 		case diag.Summary == "Duplicate object key":
 			diag.Detail = "Two items produced the same key. Make the keys different, or group the items with an ellipsis (...)" +
 				" behind the value."
@@ -97,8 +99,7 @@ func (l *loader) context(refs []reference, sc *scope) *hcl.EvalContext {
 			wanted[ref.kind][ref.name] = value
 		}
 	}
-	ctx := (&hcl.EvalContext{Functions: l.functions}).NewChild()
-	ctx.Variables = map[string]cty.Value{}
+	ctx := &hcl.EvalContext{Functions: l.functions, Variables: map[string]cty.Value{}}
 	for kind, values := range wanted {
 		ctx.Variables[kind] = cty.ObjectVal(values)
 	}

@@ -136,7 +136,7 @@ func (s *section) loadCloudConfig(g *Guest) {
 	g.CloudSensitive = isSensitive(value)
 	value, _ = value.UnmarkDeep()
 	if !value.Type().IsObjectType() && !value.Type().IsMapType() {
-		s.wrongType(s.at("cloud_config"), "cloud_config", "an object. Write it in braces.", value)
+		s.wrongType("cloud_config", "cloud_config", "an object. Write it in braces.", value)
 		return
 	}
 	if text := checkStrings(value); text != "" {

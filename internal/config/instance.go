@@ -76,7 +76,7 @@ func (l *loader) expand(b *block) []*instance {
 		if t.IsTupleType() || t.IsListType() {
 			remedy += " Wrap the list: for_each = toset([…])."
 		}
-		s.wrongType(s.at("for_each"), "for_each", remedy, value)
+		s.wrongType("for_each", "for_each", remedy, value)
 		return nil
 	}
 	var out []*instance

@@ -101,8 +101,8 @@ func checkURI(s string) string {
 		return quote(s) + " does not end in /system or /session." + remedy
 	case (u.Scheme == "qemu+ssh" || u.Scheme == "qemu+tls") && u.Host == "":
 		return quote(s) + " names no host." + remedy
-	case (u.Scheme == "qemu" || u.Scheme == "qemu+unix") && u.Host != "" && u.Scheme == "qemu+unix":
-		return quote(s) + " names a host, but a socket is on this one. Write qemu+ssh or qemu+tls, or leave the host out."
+	case (u.Scheme == "qemu" || u.Scheme == "qemu+unix") && u.Host != "":
+		return quote(s) + " names a host. Write qemu+ssh or qemu+tls to reach it, or leave the host out."
 	case strings.HasPrefix(u.Host, "-") || u.User != nil && strings.HasPrefix(u.User.Username(), "-"):
 		return quote(s) + " has a host or user that begins with a hyphen." + remedy
 	}

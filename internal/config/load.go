@@ -20,7 +20,7 @@ type Options struct {
 	Env  func(string) (string, bool)
 	Home string // absolute; what "~" means in paths
 	// Image returns the facts of an image file. Its error is a clause for people; it is shown at the source argument.
-	// The path is absolute.
+	// The path is absolute. It cannot be nil when the site has images.
 	Image   func(path string) (ImageFile, error)
 	Version string // of jeos, for required_version; "" and "(devel)" satisfy everything
 }

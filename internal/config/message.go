@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,6 +68,22 @@ func didYouMean(given string, candidates []string) string {
 		return ""
 	}
 	return fmt.Sprintf(" Did you mean %s?", strconv.Quote(best))
+}
+
+var suggestionRE = regexp.MustCompile(`^([^"]*"([^"]*)"[^"]*?)( Did you mean "[^"]*"\?)?$`)
+
+// suggest replaces the guess at the end of one of HCL's messages about an unknown name.
+func suggest(d *hcl.Diagnostic, names []string) {
+	if m := suggestionRE.FindStringSubmatch(d.Detail); m != nil {
+		d.Detail = m[1] + orElse(didYouMean(m[2], names), " Remove it.")
+	}
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
 }
 
 // comparePlaces orders diagnostics by file and offset; those without a place come first.

@@ -117,17 +117,13 @@ func (s schema) read(body hcl.Body) (args map[string]*hcl.Attribute, parts map[s
 	return content.Attributes, parts, diags
 }
 
-var suggestionRE = regexp.MustCompile(`^([^"]*"([^"]*)"[^"]*?)( Did you mean "[^"]*"\?)?$`)
-
 // improve replaces HCL's guesses at unknown names, which take "role" for "file".
 func (s schema) improve(diags hcl.Diagnostics) {
 	names := append(append(sortedKeys(s.blocks), s.required...), s.optional...)
 	for _, d := range diags[:min(len(diags), maxProblems)] {
 		switch d.Summary {
 		case "Unsupported argument", "Unsupported block type", "Extraneous JSON object property":
-			if m := suggestionRE.FindStringSubmatch(d.Detail); m != nil {
-				d.Detail = m[1] + orElse(didYouMean(m[2], names), " Remove it.")
-			}
+			suggest(d, names)
 		}
 	}
 }

@@ -44,7 +44,9 @@ func (s *section) marked(name string) (value cty.Value, ok bool) {
 		s.incomplete = s.incomplete || required // which has been reported
 		return cty.NilVal, false
 	}
+	before := len(s.diags)
 	value = s.evaluate(attr.Expr, s.scope)
+	s.conceal(name, before)
 	if value.IsNull() {
 		if required || name == "for_each" {
 			s.add(s.at(name), "Missing required argument", "The argument %q of the block %s cannot be null. Give it a value.",
@@ -80,9 +82,21 @@ func (s *section) schema() schema {
 	return siteSchema.blocks["guest"].blocks[s.block.kind]
 }
 
-// wrongType reports a value of a wrong type and says what to write.
-func (s *section) wrongType(at hcl.Range, noun, want string, got cty.Value) {
-	s.add(at, "Invalid "+noun, "Here stands %s, but this must be %s", describe(got.Type()), want)
+// wrongType reports an argument of a wrong type and says what to write.
+func (s *section) wrongType(name, noun, want string, got cty.Value) {
+	s.add(s.at(name), "Invalid "+noun, "Here stands %s, but this must be %s", describe(got.Type()), want)
+	s.conceal(name, len(s.diags)-1)
+}
+
+// conceal hides the source of the diagnostics from an index on, if they are about an argument whose text is a secret
+// even when it is written into the files: a password, or a private key where a public one belongs.
+func (s *section) conceal(name string, from int) {
+	if name != "password" && name != "hashed_password" && name != "ssh_keys" {
+		return
+	}
+	for _, diag := range s.diags[from:] {
+		diag.Extra = hidden{}
+	}
 }
 
 // describe names a type in a sentence.
@@ -143,7 +157,7 @@ func (s *section) text(name, noun, def string, checks ...check) string {
 		return def
 	}
 	if value.Type() != cty.String {
-		s.wrongType(s.at(name), noun, "a string. Put it in quotes.", value)
+		s.wrongType(name, noun, "a string. Put it in quotes.", value)
 		return def
 	}
 	if text := checkLine(value.AsString()); text != "" {
@@ -168,7 +182,7 @@ func (s *section) secret(name, noun string) (Text, bool) {
 	sensitive := isSensitive(value)
 	value, _ = value.UnmarkDeep()
 	if value.Type() != cty.String {
-		s.wrongType(s.at(name), noun, "a string. Put it in quotes.", value)
+		s.wrongType(name, noun, "a string. Put it in quotes.", value)
 		return Text{}, false
 	}
 	if text := checkContent(value.AsString()); text != "" {
@@ -184,7 +198,7 @@ func (s *section) flag(name string, def bool) bool {
 		return def
 	}
 	if value.Type() != cty.Bool {
-		s.wrongType(s.at(name), "value of "+name, "true or false, without quotes.", value)
+		s.wrongType(name, "value of "+name, "true or false, without quotes.", value)
 		return def
 	}
 	return value.True()
@@ -196,7 +210,7 @@ func (s *section) integer(name, noun string, def, least, most int) int {
 		return def
 	}
 	if value.Type() != cty.Number {
-		s.wrongType(s.at(name), noun, "a whole number, without quotes.", value)
+		s.wrongType(name, noun, "a whole number, without quotes.", value)
 		return def
 	}
 	n, accuracy := value.AsBigFloat().Int64()
@@ -215,7 +229,7 @@ func (s *section) size(name, noun string, def, least, most, unit int64) int64 {
 		return def
 	}
 	if value.Type() != cty.String {
-		s.wrongType(s.at(name), noun, `a size: a string with a binary unit, like "512MiB" or "20GiB".`, value)
+		s.wrongType(name, noun, `a size: a string with a binary unit, like "512MiB" or "20GiB".`, value)
 		return def
 	}
 	n, err := ParseSize(value.AsString())
@@ -241,7 +255,7 @@ func (s *section) duration(name, noun string, def time.Duration) time.Duration {
 		return def
 	}
 	if value.Type() != cty.String {
-		s.wrongType(s.at(name), noun, `a string with a unit, like "90s" or "10m".`, value)
+		s.wrongType(name, noun, `a string with a unit, like "90s" or "10m".`, value)
 		return def
 	}
 	const most = 24 * time.Hour
@@ -252,80 +266,6 @@ func (s *section) duration(name, noun string, def time.Duration) time.Duration {
 		return def
 	}
 	return d
-}
-
-// element is one string of a list.
-type element struct {
-	Text
-	at hcl.Range
-}
-
-// elements returns the strings of a list, in its order, that pass the check; a set is sorted. Where sensitive values
-// are fine, text may have several lines, too.
-func (s *section) elements(name, noun string, sensitiveFine bool, c check) []element {
-	read := s.value
-	if sensitiveFine {
-		read = s.marked
-	}
-	value, ok := read(name)
-	if !ok {
-		return nil
-	}
-	whole := isSensitive(value) && value.IsMarked()
-	value, _ = value.Unmark()
-	if t := value.Type(); !t.IsTupleType() && !t.IsListType() && !t.IsSetType() {
-		s.wrongType(s.at(name), noun, "a list. Put it in square brackets.", value)
-		return nil
-	}
-	places, _ := hcl.ExprList(s.block.args[name].Expr)
-	var out []element
-	for it, i := value.ElementIterator(), 0; it.Next(); i++ {
-		_, v := it.Element()
-		at := s.at(name)
-		if i < len(places) && len(places) == value.LengthInt() && !value.Type().IsSetType() {
-			at = places[i].Range()
-		}
-		sensitive := whole || isSensitive(v)
-		v, _ = v.UnmarkDeep()
-		text, problem := checkElement(v, sensitiveFine, c)
-		switch {
-		case problem != "" && (sensitive || sensitiveFine):
-			s.addHidden(at, "Invalid "+noun, "%s", problem)
-		case problem != "":
-			s.add(at, "Invalid "+noun, "%s", problem)
-		default:
-			out = append(out, element{Text{text, sensitive}, at})
-		}
-	}
-	return out
-}
-
-func checkElement(v cty.Value, content bool, c check) (text, problem string) {
-	if v.IsNull() || v.Type() != cty.String {
-		return "", "Every element of this list must be a string. Put it in quotes."
-	}
-	text = v.AsString()
-	problem = checkLine(text)
-	if content {
-		problem = checkContent(text)
-	}
-	if problem == "" && c != nil {
-		problem = c(text)
-	}
-	return text, problem
-}
-
-// texts returns the strings of a list that pass the check. None may be there twice.
-func (s *section) texts(name, noun string, c check) []string {
-	var out []string
-	for _, e := range s.elements(name, noun, false, c) {
-		if slices.Contains(out, e.Value) {
-			s.add(e.at, "Invalid "+noun, "%s is in this list twice. Remove one.", quote(e.Value))
-			continue
-		}
-		out = append(out, e.Value)
-	}
-	return out
 }
 
 // checkLine refuses control characters. It never repeats the text.

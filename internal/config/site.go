@@ -94,7 +94,7 @@ type Guest struct {
 	Disks          []Disk   // in the order of the files
 	Users          []User   // in the order of the files
 	Files          []File   // in the order of the files
-	Needs          []string // other guests that the blocks of this one refer to, sorted
+	Needs          []string // other guests that the blocks of this one refer to, sorted; two guests may need each other
 	Origin         string
 }
 

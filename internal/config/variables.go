@@ -260,10 +260,3 @@ func (l *loader) validateVariable(v *variable, b *block) {
 	l.add(v.block.at, "Invalid value of a variable", "%s\n\nThis was checked by the validation rule at %s. Set another value.",
 		text, origin(b.at))
 }
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
-}

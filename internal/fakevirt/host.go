@@ -38,7 +38,6 @@ type Host struct {
 	pools    map[string]*pool
 	domains  map[string]*domain  // by UUID
 	networks map[string]*network // by UUID
-	kvm      bool
 	reports  map[string]plan.Report // by domain name; a running domain without one is ready
 }
 
@@ -67,11 +66,11 @@ type network struct {
 	persistent            bool
 }
 
-// New returns an empty host that has KVM.
+// New returns an empty host.
 func New() *Host {
 	return &Host{
 		pools: map[string]*pool{}, domains: map[string]*domain{}, networks: map[string]*network{},
-		reports: map[string]plan.Report{}, kvm: true,
+		reports: map[string]plan.Report{},
 	}
 }
 
@@ -159,7 +158,7 @@ func (c *Conn) Inventory(_ context.Context, poolName string, wanted func(string)
 	h := c.host
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	inv := &plan.Inventory{URI: "fake:///", KVM: map[string]bool{"x86_64": h.kvm}}
+	inv := &plan.Inventory{URI: "fake:///"}
 	for _, d := range h.domains {
 		inv.Domains = append(inv.Domains, plan.HostDomain{
 			Name: d.name, UUID: d.uuid, XML: d.xml, LiveXML: d.live, State: d.state, Autostart: d.autostart, Persistent: d.persistent,
@@ -189,6 +188,9 @@ func (c *Conn) Inventory(_ context.Context, poolName string, wanted func(string)
 	}
 	return inv, nil
 }
+
+// KVM implements plan.Reader: the host has it.
+func (c *Conn) KVM(context.Context) (map[string]bool, error) { return map[string]bool{"x86_64": true}, nil }
 
 // Report implements plan.Hypervisor.
 func (c *Conn) Report(_ context.Context, name string) (*plan.Report, error) {

@@ -91,6 +91,9 @@ func replan(conn *fakevirt.Conn, site *config.Site) func(context.Context) (*plan
 		if err != nil {
 			return nil, err
 		}
+		if inv.KVM, err = conn.KVM(ctx); err != nil {
+			return nil, err
+		}
 		return builders.Plan(site, inv, plan.Options{})
 	}
 }

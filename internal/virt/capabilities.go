@@ -9,9 +9,13 @@ import (
 	"github.com/digitalocean/go-libvirt"
 )
 
-// capabilities tells which architectures can use KVM, by https://libvirt.org/formatcaps.html. The first time the daemon
-// may have to try out every QEMU that is installed, which is slow; the answer is kept.
-func (h *Hypervisor) capabilities(ctx context.Context, c *conn) (map[string]bool, error) {
+// KVM implements plan.Reader, by https://libvirt.org/formatcaps.html. The daemon may have to try out every QEMU that is
+// installed, which is slow; the answer is kept.
+func (h *Hypervisor) KVM(ctx context.Context) (map[string]bool, error) {
+	c, err := h.connection(ctx)
+	if err != nil {
+		return nil, err
+	}
 	h.mu.Lock()
 	known := h.kvm
 	h.mu.Unlock()

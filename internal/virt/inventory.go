@@ -21,7 +21,6 @@ func (h *Hypervisor) Inventory(ctx context.Context, pool string, wanted func(vol
 	}
 	inv := &plan.Inventory{URI: h.uri}
 	parts := []func() error{
-		func() (err error) { inv.KVM, err = h.capabilities(ctx, c); return },
 		func() (err error) { inv.Domains, err = readDomains(ctx, c); return },
 		func() (err error) { inv.Networks, err = readNetworks(ctx, c); return },
 		func() error { return readPool(ctx, c, pool, wanted, inv) },

@@ -1,0 +1,56 @@
+package config_test
+
+import (
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+
+	"jeos/internal/config"
+)
+
+func TestDerive(t *testing.T) {
+	// The values are written out because changing them would replace the nics and bridges of every user.
+	for got, want := range map[string]string{
+		config.DeriveMAC("home", "web", "lan"): "52:54:00:3f:4a:2d",
+		config.DeriveBridge("home", "lan"):     "jf6141436d1",
+	} {
+		if got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+// TestHashedPassword compares with openssl, which hashes the same way.
+func TestHashedPassword(t *testing.T) {
+	const password = "pass wörd$6$"
+	site := loadOne(t, `user "a" {
+    password = "pass wörd$6$"
+  }`)
+	hashed := site.Guests[0].Users[0].HashedPassword
+	m := regexp.MustCompile(`^\$6\$([./A-Za-z0-9]{16})\$[./A-Za-z0-9]{86}$`).FindStringSubmatch(hashed)
+	if m == nil {
+		t.Fatalf("%q is not the form of crypt(5)", hashed)
+	}
+	out, err := exec.Command("openssl", "passwd", "-6", "-salt", m[1], password).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := strings.TrimSpace(string(out)); hashed != want {
+		t.Errorf("got %s, openssl says %s", hashed, want)
+	}
+}
+
+// loadOne loads a site with one guest that has the given arguments and blocks.
+func loadOne(t *testing.T, body string) *config.Site {
+	t.Helper()
+	dir := writeFiles(t, map[string]string{
+		"main.jeos.hcl": "jeos {\n  site = \"s\"\n}\nimage \"i\" {\n  source = \"i\"\n}\nguest \"g\" {\n  image = image.i\n  " + body + "\n}\n",
+		"i":             "",
+	})
+	site, files, diags := config.Load(testOptions(dir))
+	if site == nil {
+		t.Fatal(render(t, dir, files, diags))
+	}
+	return site
+}

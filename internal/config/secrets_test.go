@@ -1,0 +1,104 @@
+package config_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"jeos/internal/config"
+	"jeos/internal/diag"
+)
+
+// TestSecretsStaySecret puts a canary into expressions that fail in every way there is, and looks for it in what is
+// shown.
+func TestSecretsStaySecret(t *testing.T) {
+	const canary = "CaNaRy-1234567890"
+	for _, body := range []string{
+		`hostname = var.psk`,
+		`hostname = lower(var.psk)`,
+		`timezone = "${var.psk}/x"`,
+		`cpus = var.psk`,
+		`cpus = tonumber(var.psk)`,
+		`cpus = parseint(var.psk, 10)`,
+		`cpus = length(regex("(${var.psk}", "x"))`,
+		`cpus = 1 + var.psk`,
+		`cpus = jsondecode(var.psk)`,
+		`cpus = yamldecode(var.psk)`,
+		`cpus = { a = 1 }[var.psk]`,
+		`cpus = [1][var.psk]`,
+		`cpus = var.psk.attribute`,
+		`cpus = var.object.none`,
+		`cpus = var.object["k"].none`,
+		`cpus = index(["x"], var.psk)`,
+		`cpus = lookup({ a = 1 }, var.psk)`,
+		`cpus = element([], length(var.psk))`,
+		`cpus = file(var.psk)`,
+		`cpus = templatefile(var.psk, {})`,
+		`cpus = templatefile("t.tpl", { x = var.psk })`,
+		`cpus = env(var.psk)`,
+		`cpus = try(tonumber(var.psk), file(var.psk))`,
+		`cpus = cidrhost(var.psk, 1)`,
+		`cpus = base64decode(var.psk)`,
+		`cpus = tobool(var.psk) ? 1 : 2`,
+		`cpus = var.psk ? 1 : 2`,
+		`cloud_config = { for x in [var.psk, var.psk] : x => 1 }`,
+		`cpus = true ? { (var.psk) = 1 } : { b = [2] }`,
+		`cloud_config = { "${var.psk}" = "\u0000" }`,
+		`cloud_config = var.psk`,
+		`packages = [var.psk]`,
+		`for_each = { (var.psk) = 1 }`,
+		`for_each = toset([var.psk])`,
+		`memory = var.psk`,
+		`run = ["${var.psk}\u0000"]`,
+		`image = var.psk`,
+		`user "a" { hashed_password = var.psk }`,
+		`user "a" { password = "${var.psk}\n" }`,
+		`user "a" { ssh_keys = [var.psk] }`,
+		`user "a" { ssh_keys = ["-----BEGIN RSA PRIVATE KEY-----\nCaNaRy-1234567890"] }`,
+		`user "a" { ssh_keys = "-----BEGIN RSA PRIVATE KEY-----\nCaNaRy-1234567890" }`,
+		`user "a" { hashed_password = "CaNaRy-1234567890" }`,
+		`user "a" { password = 1 + "CaNaRy-1234567890" }`,
+		`apt { proxy = var.psk }`,
+		`file "/x" { content = "${var.psk}\u0001" }`,
+		`file "/x" { source = var.psk }`,
+		`nic "x" { network = var.psk }`,
+		`nic "x" { mac = var.psk }`,
+	} {
+		t.Run(body, func(t *testing.T) {
+			image := "  image = image.i\n"
+			if strings.HasPrefix(body, "image") {
+				image = ""
+			}
+			if head, rest, ok := strings.Cut(body, "{ "); ok && !strings.Contains(head, "=") {
+				body = head + "{\n" + strings.TrimSuffix(rest, " }") + "\n}"
+			}
+			dir := writeFiles(t, map[string]string{
+				"main.jeos.hcl": "jeos {\n  site = \"s\"\n}\nimage \"i\" {\n  source = \"i\"\n}\n" +
+					"variable \"psk\" {\n  sensitive = true\n}\nvariable \"object\" {\n  type = any\n  sensitive = true\n}\n" +
+					"guest \"g\" {\n" + image + body + "\n}\n",
+				"x.auto.jeosvars": "psk = \"" + canary + "\"\nobject = { k = \"" + canary + "\" }\n",
+				"i":               "",
+				"t.tpl":           "${tonumber(x)}",
+			})
+			site, files, diags := config.Load(testOptions(dir))
+			if site != nil {
+				t.Fatal("loads")
+			}
+			var shown bytes.Buffer
+			for _, show := range []func() error{
+				func() error { return diag.Text(&shown, files, diags, diag.Options{Color: true}) },
+				func() error { return diag.JSON(&shown, files, diags, diag.Options{}) },
+			} {
+				if err := show(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, d := range diags {
+				shown.WriteString(d.Error())
+			}
+			if strings.Contains(strings.ToLower(shown.String()), strings.ToLower(canary)) {
+				t.Errorf("the secret is shown:\n%s", shown.String())
+			}
+		})
+	}
+}
