@@ -136,11 +136,7 @@ func (d *differ) noticeCreated(g *guestDiff) {
 	}
 	what := make([]string, len(g.created))
 	for i, name := range g.created {
-		name = strings.TrimPrefix(name, "seed.")
-		for _, kind := range []string{"file", "user"} {
-			name = strings.Replace(name, kind+".", kind+" ", 1)
-		}
-		what[i] = strings.ReplaceAll(name, "_", " ")
+		what[i] = seedName(name)
 	}
 	d.notice(g.want.Addr, "seed differs: %s; not applied, because a first boot happens once (--replace %s makes the guest anew)",
 		strings.Join(what, ", "), g.want.Addr)

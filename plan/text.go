@@ -144,8 +144,8 @@ func (t *textWriter) attrs(c Change) {
 		if a.From == "" && a.To == "" {
 			continue
 		}
-		if name, ok := strings.CutPrefix(a.Name, "seed."); ok && c.Action == Create {
-			seeded = append(seeded, clean(name))
+		if strings.HasPrefix(a.Name, "seed.") && c.Action == Create {
+			seeded = append(seeded, clean(seedName(a.Name)))
 			continue
 		}
 		shown = append(shown, a)
@@ -160,6 +160,17 @@ func (t *textWriter) attrs(c Change) {
 	if len(seeded) > 0 {
 		t.line(styleDim, "        seed: %s", strings.Join(seeded, ", "))
 	}
+}
+
+// seedName is what people call an attribute of the seed: "file /etc/motd" for "seed.file./etc/motd".
+func seedName(attr string) string {
+	name := strings.TrimPrefix(attr, "seed.")
+	for _, kind := range []string{"file", "user"} {
+		if rest, ok := strings.CutPrefix(name, kind+"."); ok {
+			return kind + " " + rest
+		}
+	}
+	return strings.ReplaceAll(name, "_", " ")
 }
 
 func attrAction(c Change, a AttrChange) Action {
