@@ -229,3 +229,32 @@ func TestEditRefusesNonsense(t *testing.T) {
 		}
 	}
 }
+
+// TestEditAddsWholeDevices checks what libvirt insists on and reading does not miss: the type of an added device.
+func TestEditAddsWholeDevices(t *testing.T) {
+	site := testSite()
+	g := testGuest(site)
+	before := resource(t, build(t, site, testHost()), "guest."+g.Name)
+	g.NICs = append(g.NICs, config.NIC{Name: "added", Network: g.NICs[0].Network, MAC: "52:54:00:00:00:77"})
+	g.Disks = append(g.Disks, config.Disk{Name: "added", Size: 1 << 30, FS: "ext4"})
+	edited, err := resource(t, build(t, site, testHost()), "guest."+g.Name).Edit(before.XML)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, root, err := parseXML(edited)
+	if err != nil {
+		t.Fatal(err)
+	}
+	added := 0
+	for _, path := range []string{"devices/interface", "devices/disk", "devices/channel"} {
+		for _, e := range root.FindElements(path) {
+			added++
+			if e.SelectAttrValue("type", "") == "" {
+				t.Errorf("%s has no type", e.Tag)
+			}
+		}
+	}
+	if want := len(g.NICs) + len(g.Disks) + 2 + 2; added != want {
+		t.Errorf("%d devices, want %d", added, want)
+	}
+}

@@ -26,9 +26,10 @@ func elementXML(e *etree.Element) (string, error) {
 	return doc.WriteToString()
 }
 
-// addXML adds a libvirtxml value to the children of an element.
-func addXML(parent *etree.Element, v any) error {
-	text, err := xml.Marshal(v)
+// addXML adds a libvirtxml value to the children of an element. It goes by pointer: the methods that write the type of a
+// device have pointer receivers, and are passed over otherwise.
+func addXML[T any](parent *etree.Element, v T) error {
+	text, err := xml.Marshal(&v)
 	if err != nil {
 		return err
 	}

@@ -99,6 +99,8 @@ func difference(rule Rule, name, have string, w Attr, applied map[string]string)
 func cause(name, have, want string, applied map[string]string) Cause {
 	last, recorded := applied[name]
 	switch {
+	case applied == nil: // nothing is ever recorded of such an object
+		return ByFiles
 	case !recorded && have == "", recorded && last == have:
 		return ByFiles
 	case !recorded, last == want:

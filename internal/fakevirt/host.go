@@ -36,8 +36,8 @@ const (
 type Host struct {
 	mu       sync.Mutex
 	pools    map[string]*pool
-	domains  map[string]*domain  // by UUID
-	networks map[string]*network // by UUID
+	domains  map[string]*domain     // by UUID
+	networks map[string]*network    // by UUID
 	reports  map[string]plan.Report // by domain name; a running domain without one is ready
 }
 
@@ -190,7 +190,9 @@ func (c *Conn) Inventory(_ context.Context, poolName string, wanted func(string)
 }
 
 // KVM implements plan.Reader: the host has it.
-func (c *Conn) KVM(context.Context) (map[string]bool, error) { return map[string]bool{"x86_64": true}, nil }
+func (c *Conn) KVM(context.Context) (map[string]bool, error) {
+	return map[string]bool{"x86_64": true}, nil
+}
 
 // Report implements plan.Hypervisor.
 func (c *Conn) Report(_ context.Context, name string) (*plan.Report, error) {

@@ -48,7 +48,7 @@ type daemon struct {
 	mu    sync.Mutex
 	on    map[uint32]func(args []byte) ([]byte, error)
 	calls []uint32
-	// stream gets the packets of an upload; its error ends the upload, as an error of the daemon.
+	// stream gets the packets of an upload; its error ends the upload, as an error of the daemon, or as silence.
 	stream func(data []byte) error
 	// feed is sent, packet by packet, after the reply to the function of that number.
 	feed map[uint32][]string
@@ -159,6 +159,9 @@ func (d *daemon) serve(c net.Conn) {
 		}
 		uploads[serial] = procedure == volumeUpload && err == nil
 		send(c, procedure, packetReply, serial, reply, err)
+		if err != nil {
+			continue
+		}
 		for _, data := range feed {
 			send(c, procedure, stream, serial, []byte(data), io.ErrShortBuffer)
 		}
@@ -177,7 +180,9 @@ func (d *daemon) packet(c net.Conn, procedure, serial, status uint32, body []byt
 	case statusError:
 		err = libvirt.Error{Code: uint32(libvirt.ErrOperationAborted), Message: "stream aborted at client request"}
 	}
-	go send(c, procedure, stream, serial, nil, err)
+	if err != errHang {
+		go send(c, procedure, stream, serial, nil, err)
+	}
 	return false
 }
 

@@ -157,7 +157,7 @@ func TestStop(t *testing.T) {
 func TestAwait(t *testing.T) {
 	const done = `{"version":1,"cloud_init":"done"}` + "\n"
 	running := func(stage string) string {
-		return fmt.Sprintf(`{"cloud_init":"running","stage":%q,"uptime":12.7}`, stage) + "\n"
+		return fmt.Sprintf(`{"cloud_init":"running","stage":"%s","uptime":12.7}`, stage) + "\n"
 	}
 	busyPort := refusal(libvirt.ErrOperationFailed, "Active channel stream exists for this domain")
 	tests := []struct {
@@ -170,7 +170,7 @@ func TestAwait(t *testing.T) {
 		{"ready", []string{"old\n", done}, nil, nil, ""},
 		{"line in pieces", []string{"ld\n{\"cloud", "_init\":\"do", "ne\"}", "\n"}, nil, nil, ""},
 		{"rubbish between", []string{"old\n", "rubbish\n", done}, nil, nil, ""},
-		{"never ready", []string{"old\n", running("init\x1b[2J-local")}, nil,
+		{"never ready", []string{"old\n", running(`init\u001b[2J-local`)}, nil,
 			[]string{"it did not report ready within 5m0s (last report: cloud-init: init-local, 12 s); ", "| booting"}, "cloud-init: init-local, 12 s"},
 		{"first line alone", []string{done}, nil, []string{"it did not report ready within 5m0s; "}, "no report yet, 15 s"},
 		{"failed", []string{"old\n", `{"cloud_init":"error","errors":["no disk\nfor /srv"]}` + "\n"}, nil,

@@ -142,26 +142,31 @@ func (u *upload) run(ctx context.Context, want string) error {
 
 // send uploads length bytes to the place offset. It fails if for some time nothing moves.
 func (u *upload) send(ctx context.Context, from io.Reader, offset, length int64) error {
-	source := &source{reader: io.LimitReader(from, length)}
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
 	limit := 2 * u.conn.limit
-	silent := time.AfterFunc(limit, u.conn.abandon)
+	silent := time.AfterFunc(limit, func() { giveUp(errSilent) })
 	defer silent.Stop()
-	stop := context.AfterFunc(ctx, u.conn.abandon)
-	defer stop()
+	source := &source{reader: io.LimitReader(from, length)}
 	source.moved = func(n int) {
 		silent.Reset(limit)
 		u.sent += int64(n)
 		u.progress(plan.Progress{Done: u.sent, Total: u.size})
 	}
-	err := u.conn.lv.StorageVolUpload(u.volume, source, uint64(offset), uint64(length), 0)
+	done := make(chan error, 1)
+	go func() { done <- u.conn.lv.StorageVolUpload(u.volume, source, uint64(offset), uint64(length), 0) }()
+	var err error
+	select {
+	case err = <-done:
+	case <-ctx.Done():
+		u.conn.abandon()
+	}
 	total, readErr := source.result()
 	switch {
 	case readErr != nil:
 		return fmt.Errorf("cannot read what to upload: %w", readErr)
 	case ctx.Err() != nil:
-		return &LostError{Call: "virStorageVolUpload", Cause: ctx.Err()}
-	case err != nil && u.conn.broken.Load():
-		return &LostError{Call: "virStorageVolUpload", Cause: errSilent}
+		return &LostError{Call: "virStorageVolUpload", Cause: context.Cause(ctx)}
 	case err != nil:
 		return u.conn.explain("virStorageVolUpload", err)
 	case total != length:

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 
 	"github.com/digitalocean/go-libvirt"
 	"github.com/google/go-cmp/cmp"
@@ -190,46 +191,74 @@ func TestUploadFails(t *testing.T) {
 }
 
 func TestUploadThatIsCutStaysIncomplete(t *testing.T) {
-	data := image(1 << 20)
-	for packet := 0; packet < 5; packet++ { // four pieces, of which the last holds the head
+	data := image(1 << 20) // four packets of the body and one of the head, or four of a seed
+	for cut := range 5 {
 		for _, name := range []string{"a.qcow2", "s.iso"} {
-			d := newDaemon()
-			volumes := warehouse(d)
-			ctx, cancel := context.WithCancel(context.Background())
-			seen := 0
-			begin := d.on[volumeUpload]
-			d.on[volumeUpload] = func(args []byte) ([]byte, error) {
-				reply, err := begin(args)
-				write := d.stream
-				d.stream = func(data []byte) error {
-					if seen++; seen > packet {
-						cancel()
-						return nil
+			t.Run(fmt.Sprintf("%s after %d packets", name, cut), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					d := newDaemon()
+					volumes := warehouse(d)
+					ctx, cancel := context.WithCancel(context.Background())
+					defer cancel()
+					packets := 0
+					begin := d.on[volumeUpload]
+					d.on[volumeUpload] = func(args []byte) ([]byte, error) {
+						reply, err := begin(args)
+						write := d.stream
+						d.stream = func(data []byte) error {
+							if packets++; packets > cut {
+								cancel()
+								return errHang
+							}
+							return write(data)
+						}
+						return reply, err
 					}
-					return write(data)
-				}
-				return reply, err
-			}
-			step := plan.Step{Verb: plan.UploadVolume, Pool: "p", Host: name, Content: content(data)}
-			h := d.open(t)
-			var lost *LostError
-			if err := h.Do(ctx, step, nil); seen > packet && !errors.As(err, &lost) {
-				t.Errorf("%s, packet %d: %v, want the outcome to be unknown", name, packet, err)
-			}
-			_, marked := volumes[name+".ok"]
-			if (bytes.HasPrefix(volumes[name], []byte("QFI")) && name == "a.qcow2" || marked) && !bytes.Equal(volumes[name], data) {
-				t.Errorf("%s, packet %d: half a volume counts as complete", name, packet)
-			}
-			d.mu.Lock()
-			packet := packet
-			d.on[volumeUpload] = begin
-			d.mu.Unlock()
-			if err := h.Do(context.Background(), step, nil); err != nil || !bytes.Equal(volumes[name], data) {
-				t.Errorf("%s, packet %d: second upload: %v, %d bytes", name, packet, err, len(volumes[name]))
-			}
-			cancel()
+					step := plan.Step{Verb: plan.UploadVolume, Pool: "p", Host: name, Content: content(data)}
+					h := d.open(t)
+					var lost *LostError
+					if err := h.Do(ctx, step, nil); packets > cut && !errors.As(err, &lost) {
+						t.Errorf("error %v, want the outcome to be unknown", err)
+					}
+					synctest.Wait()
+					if completeIn(volumes, name) && !bytes.Equal(volumes[name], data) {
+						t.Error("half a volume counts as complete")
+					}
+					d.on[volumeUpload] = begin
+					if err := h.Do(context.Background(), step, nil); err != nil || !completeIn(volumes, name) || !bytes.Equal(volumes[name], data) {
+						t.Errorf("second upload: %v, %d bytes", err, len(volumes[name]))
+					}
+				})
+			})
 		}
 	}
+}
+
+// completeIn is how a reader of the pool judges a volume.
+func completeIn(volumes map[string][]byte, name string) bool {
+	if name == "a.qcow2" {
+		return bytes.HasPrefix(volumes[name], []byte("QFI"))
+	}
+	_, marked := volumes[name+".ok"]
+	return marked
+}
+
+func TestUploadThatStalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDaemon()
+		warehouse(d)
+		begin := d.on[volumeUpload]
+		d.on[volumeUpload] = func(args []byte) ([]byte, error) {
+			reply, err := begin(args)
+			d.stream = func([]byte) error { return errHang }
+			return reply, err
+		}
+		step := plan.Step{Verb: plan.UploadVolume, Pool: "p", Host: "s.iso", Content: content([]byte("files"))}
+		err := d.open(t).Do(context.Background(), step, nil)
+		if !errors.Is(err, errSilent) || !strings.Contains(err.Error(), "virStorageVolUpload") {
+			t.Errorf("error %v, want %v", err, errSilent)
+		}
+	})
 }
 
 func TestDeleteVolumeDeletesMarkerFirst(t *testing.T) {

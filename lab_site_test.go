@@ -1,0 +1,321 @@
+//go:build lab
+
+package main_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const definedFiles = `
+jeos {
+  site = "SITE"
+}
+
+image "base" {
+  source = "IMAGE"
+}
+
+network "lan" {
+  cidrs = ["10.89.1.0/24"]
+}
+
+network "wan" {
+  mode  = "nat"
+  cidrs = ["10.89.2.0/24"]
+}
+
+guest "g" {
+  for_each = toset(["a", "b", "c"])
+  image    = image.base
+  running  = false
+  nic "lan" {
+    network = network.lan
+  }
+  nic "wan" {
+    network = network.wan
+  }
+  disk "data" {
+    size  = "64MiB"
+    mount = "/srv"
+  }
+}
+`
+
+// kill starts jeos, kills it when it has written a number of lines to standard error, and reports whether it was killed.
+func (s *labSite) kill(lines int, args ...string) bool {
+	s.t.Helper()
+	cmd := s.command(args...)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	scanner := bufio.NewScanner(stderr)
+	for seen := 1; scanner.Scan(); seen++ {
+		if seen == lines {
+			if err := cmd.Process.Kill(); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+	}
+	err = cmd.Wait()
+	status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if !status.Signaled() && err != nil {
+		s.t.Fatalf("jeos %s: %v", strings.Join(args, " "), err)
+	}
+	return status.Signaled()
+}
+
+// TestLabKill kills apply at ten moments, and then has it go on.
+func TestLabKill(t *testing.T) {
+	s := newLabSite(t, "killed", map[string]string{"site.jeos.hcl": definedFiles})
+	killed := 0
+	for i := range 10 {
+		if s.kill(1+2*i, "apply", "--auto-approve", "--parallelism", "1") {
+			killed++
+		}
+		s.run(0, "apply", "--auto-approve")
+		s.mustBeEmpty()
+		sameLines(t, "domains", names(t, "list", "--all", "--name"), []string{"killed-g-a", "killed-g-b", "killed-g-c"})
+		sameLines(t, "networks", names(t, "net-list", "--all", "--name"), []string{"killed-lan", "killed-wan"})
+		var want []string
+		for _, g := range []string{"a", "b", "c"} {
+			for _, v := range []string{"root.qcow2", "data.qcow2", "seed-1.iso", "seed-1.iso.ok"} {
+				want = append(want, fmt.Sprintf("killed.g-%s.%s", g, v))
+			}
+		}
+		var got []string
+		for _, v := range volumes(t) {
+			if strings.HasPrefix(v, "killed.") {
+				got = append(got, v)
+			}
+		}
+		sameLines(t, "volumes", got, want)
+		// Taking away is cut too.
+		s.kill(1+i, "destroy", "--auto-approve")
+		s.run(0, "destroy", "--auto-approve")
+		sameLines(t, "domains", names(t, "list", "--all", "--name"), nil)
+	}
+	if killed < 8 {
+		t.Errorf("only %d of 10 runs were killed before they ended", killed)
+	}
+}
+
+// TestLabKillFirstBoot kills apply while a guest boots for the first time.
+func TestLabKillFirstBoot(t *testing.T) {
+	s := newLabSite(t, "boot", map[string]string{"site.jeos.hcl": `
+jeos {
+  site = "SITE"
+}
+
+image "base" {
+  source = "IMAGE"
+}
+
+guest "solo" {
+  image = image.base
+}
+`})
+	cmd := s.command("apply", "--auto-approve")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	scanner := bufio.NewScanner(stderr)
+	for scanner.Scan() {
+		if strings.Contains(scanner.Text(), "wait for guest … cloud-init") {
+			if err := cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := cmd.Wait(); err == nil {
+		t.Fatal("apply ended before it could be killed")
+	}
+	s.run(0, "apply", "--auto-approve")
+	s.mustBeEmpty()
+	s.awaitReady()
+	// Saved and restored, it reports again.
+	state := filepath.Join(t.TempDir(), "state")
+	virsh(t, "save", "boot-solo", state)
+	mustHold(t, s.run(0, "plan"), "running", "false -> true", "changed by hand")
+	virsh(t, "restore", state)
+	s.mustBeEmpty()
+	s.awaitReady()
+}
+
+// TestLabForeign keeps jeos away from what is not its own.
+func TestLabForeign(t *testing.T) {
+	s := newLabSite(t, "own", map[string]string{"site.jeos.hcl": strings.ReplaceAll(definedFiles, "10.89.", "10.90.")})
+	s.run(0, "apply", "--auto-approve") // makes the pool
+	dir := t.TempDir()
+	define := func(command, name, xml string) {
+		path := filepath.Join(dir, name+".xml")
+		if err := os.WriteFile(path, []byte(xml), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		virsh(t, command, path)
+	}
+	const domain = "<domain type='qemu'><name>%s</name><memory unit='MiB'>64</memory><os><type arch='x86_64'>hvm</type></os></domain>"
+	define("define", "windows", fmt.Sprintf(domain, "windows"))
+	define("define", "own-g-x", fmt.Sprintf(domain, "own-g-x"))
+	define("net-define", "office", "<network><name>office</name><bridge name='office0'/></network>")
+	virsh(t, "vol-create-as", "jeos", "diary.qcow2", "1M", "--format", "qcow2")
+	virsh(t, "vol-create-as", "jeos", "owned.web.root.qcow2", "1M", "--format", "qcow2")
+	t.Cleanup(func() {
+		virsh(t, "undefine", "windows")
+		virsh(t, "undefine", "own-g-x")
+		virsh(t, "net-undefine", "office")
+		virsh(t, "vol-delete", "--pool", "jeos", "diary.qcow2")
+		virsh(t, "vol-delete", "--pool", "jeos", "owned.web.root.qcow2")
+	})
+	look := func() string {
+		return strings.Join([]string{
+			virsh(t, "dumpxml", "windows"), virsh(t, "dumpxml", "own-g-x"), virsh(t, "net-dumpxml", "office"),
+			virsh(t, "vol-dumpxml", "--pool", "jeos", "diary.qcow2"), virsh(t, "vol-dumpxml", "--pool", "jeos", "owned.web.root.qcow2"),
+		}, "\n")
+	}
+	before := look()
+	s.mustBeEmpty()
+
+	// A guest that wants the name of another's domain is refused, before anything is made.
+	s.write("site.jeos.hcl", strings.Replace(strings.ReplaceAll(definedFiles, "10.89.", "10.90."), `["a", "b", "c"]`, `["a", "b", "x"]`, 1))
+	_, errs := s.run2(1, "apply", "--auto-approve")
+	mustHold(t, errs, "Name is taken", "own-g-x", "site.jeos.hcl")
+	sameLines(t, "domains", names(t, "list", "--all", "--name"), []string{"own-g-a", "own-g-b", "own-g-c", "own-g-x", "windows"})
+	s.run(0, "destroy", "--auto-approve")
+	sameLines(t, "domains", names(t, "list", "--all", "--name"), []string{"own-g-x", "windows"})
+	equal(t, "what is not jeos's", look(), before)
+}
+
+// TestLabTwoSites has two sites in one pool, with one image.
+func TestLabTwoSites(t *testing.T) {
+	one := newLabSite(t, "one", map[string]string{"site.jeos.hcl": strings.ReplaceAll(definedFiles, "10.89.", "10.91.")})
+	two := newLabSite(t, "two", map[string]string{"site.jeos.hcl": strings.ReplaceAll(definedFiles, "10.89.", "10.92.")})
+	one.run(0, "apply", "--auto-approve")
+	_, changes := two.plan()
+	for _, c := range changes {
+		if strings.Contains(c, "image.") || strings.Contains(c, "pool.") {
+			t.Errorf("the second site makes what the first has made: %s", c)
+		}
+	}
+	two.run(0, "apply", "--auto-approve")
+	one.mustBeEmpty()
+	one.run(0, "destroy", "--auto-approve")
+	two.mustBeEmpty()
+	images := 0
+	for _, v := range volumes(t) {
+		if strings.HasPrefix(v, "jeos-image.") {
+			images++
+		}
+		if strings.HasPrefix(v, "one.") {
+			t.Errorf("%s is left over", v)
+		}
+	}
+	equal(t, "images", images, 1)
+}
+
+// TestLabPoolFull runs out of space in the middle of an upload, and goes on when there is more.
+func TestLabPoolFull(t *testing.T) {
+	dir := filepath.Join("/run", "jeos-full")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	mount := func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command("mount", append([]string{"-t", "tmpfs"}, args...)...).CombinedOutput(); err != nil {
+			t.Fatalf("mount: %v\n%s", err, out)
+		}
+	}
+	mount("-o", "size=32m", "tmpfs", dir)
+	s := newLabSite(t, "full", map[string]string{
+		"site.jeos.hcl": strings.Replace(strings.ReplaceAll(definedFiles, "10.89.", "10.93."), `site = "SITE"`, "site = \"SITE\"\n  pool = \"full\"\n  pool_path = \""+dir+"\"", 1),
+	})
+	t.Cleanup(func() {
+		s.run(0, "destroy", "--auto-approve")
+		virsh(t, "pool-destroy", "full")
+		virsh(t, "pool-undefine", "full")
+		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v\n%s", err, out)
+		}
+	})
+	_, errs := s.run2(1, "apply", "--auto-approve")
+	mustHold(t, errs, "full")
+	mustHold(t, strings.ToLower(errs), "space")
+	mount("-o", "remount,size=512m", "tmpfs", dir)
+	s.run(0, "apply", "--auto-approve")
+	s.mustBeEmpty()
+}
+
+// TestLabConnection shows what happens when libvirt is not there, or not as it should be.
+func TestLabConnection(t *testing.T) {
+	s := newLabSite(t, "conn", map[string]string{"site.jeos.hcl": strings.ReplaceAll(definedFiles, "10.89.", "10.94.")})
+	for name, test := range map[string]struct {
+		args []string
+		want []string
+	}{
+		"no such socket":       {[]string{"plan", "--connect", "qemu:///system?socket=/nowhere/libvirt-sock"}, []string{"/nowhere/libvirt-sock"}},
+		"unknown transport":    {[]string{"plan", "--connect", "qemu+pigeon://host/system"}, []string{"qemu+ssh"}},
+		"read-only connection": {[]string{"apply", "--auto-approve", "--connect", "qemu:///system?socket=/run/libvirt/libvirt-sock-ro"}, []string{"read-only"}},
+		"nobody listens":       {[]string{"plan", "--connect", "qemu+tls://127.0.0.1:1/system"}, []string{"127.0.0.1:1"}},
+	} {
+		_, errs := s.run2(1, test.args...)
+		if len(errs) == 0 || strings.Contains(errs, "goroutine") {
+			t.Errorf("%s: %q", name, errs)
+		}
+		for _, want := range test.want {
+			if !strings.Contains(errs, want) {
+				t.Errorf("%s: want %q in:\n%s", name, want, errs)
+			}
+		}
+	}
+	sameLines(t, "domains", names(t, "list", "--all", "--name"), nil)
+}
+
+// TestLabTwoApplies keeps a second apply of the same site out, and says who is in.
+func TestLabTwoApplies(t *testing.T) {
+	s := newLabSite(t, "twice", map[string]string{"site.jeos.hcl": strings.ReplaceAll(definedFiles, "10.89.", "10.95.")})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	first := exec.CommandContext(ctx, s.jeos, "-C", s.dir, "apply", "--auto-approve")
+	stderr, err := first.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	reader := bufio.NewReader(stderr)
+	if _, err := reader.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	_, errs := s.run2(1, "apply", "--auto-approve")
+	mustHold(t, errs, fmt.Sprint(first.Process.Pid))
+	if err := first.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reader.WriteTo(new(strings.Builder)); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Wait(); err != nil {
+		t.Errorf("the first apply: %v", err)
+	}
+	s.mustBeEmpty()
+}
