@@ -427,8 +427,8 @@ func (p *pair) securityDrift() {
 	}
 
 	virsh(t, "attach-interface", "pair-front", "network", "pair-extra", "--model", "virtio", "--mac", mac, "--config")
-	device := filepath.Join(t.TempDir(), "usb.xml")
-	if err := os.WriteFile(device, []byte("<hostdev mode='subsystem' type='usb'><source startupPolicy='optional'><vendor id='0x1234'/><product id='0xbeef'/></source></hostdev>"), 0o600); err != nil {
+	device := filepath.Join(t.TempDir(), "card.xml")
+	if err := os.WriteFile(device, []byte("<hostdev mode='subsystem' type='pci' managed='no'><source><address domain='0' bus='0x7f' slot='0' function='0'/></source></hostdev>"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	virsh(t, "attach-device", "pair-back-1", "--config", device)

@@ -269,8 +269,8 @@ func TestLabConnection(t *testing.T) {
 		want []string
 	}{
 		"no such socket":       {[]string{"plan", "--connect", "qemu:///system?socket=/nowhere/libvirt-sock"}, []string{"/nowhere/libvirt-sock"}},
-		"unknown transport":    {[]string{"plan", "--connect", "qemu+pigeon://host/system"}, []string{"qemu+ssh"}},
-		"read-only connection": {[]string{"apply", "--auto-approve", "--connect", "qemu:///system?socket=/run/libvirt/libvirt-sock-ro"}, []string{"read-only"}},
+		"unknown transport":    {[]string{"plan", "--connect", "qemu+pigeon://host/system"}, []string{"pigeon", "ssh"}},
+		"read-only connection": {[]string{"apply", "--auto-approve", "--connect", "qemu:///system?socket=/run/libvirt/libvirt-sock-ro"}, []string{"read only access"}},
 		"nobody listens":       {[]string{"plan", "--connect", "qemu+tls://127.0.0.1:1/system"}, []string{"127.0.0.1:1"}},
 	} {
 		_, errs := s.run2(1, test.args...)

@@ -32,23 +32,28 @@ const (
 func open(ctx context.Context, raw net.Conn, driver string, limit time.Duration) (*conn, error) {
 	frames := newFrameConn(raw)
 	c := &conn{lv: libvirt.NewWithDialer(dialed{frames}), raw: frames, limit: limit, slots: make(chan struct{}, workers)}
-	err := c.do(ctx, quick, "virConnectOpen", func(lv *libvirt.Libvirt) error {
+	wait := quick
+	ssh, isSSH := raw.(*process)
+	if isSSH {
+		wait = slow // somebody may have to type a passphrase
+	}
+	err := c.do(ctx, wait, "virConnectOpen", func(lv *libvirt.Libvirt) error {
 		return lv.ConnectToURI(libvirt.ConnectURI(driver))
 	})
 	if err == nil {
 		return c, nil
 	}
 	c.abandon()
-	if p, ok := raw.(*process); ok {
-		if said := p.failure(); said != nil {
+	var lost *LostError
+	if !errors.As(err, &lost) || lost.Cause != nil {
+		return nil, err
+	}
+	if isSSH {
+		if said := ssh.failure(); said != nil {
 			return nil, said
 		}
 	}
-	var lost *LostError
-	if errors.As(err, &lost) && lost.Cause == nil {
-		return nil, errors.New("the other side closed the connection at once; check that it is a libvirt daemon and look into its log")
-	}
-	return nil, err
+	return nil, errors.New("the other side closed the connection at once; check that it is a libvirt daemon and look into its log")
 }
 
 // dialed hands go-libvirt a connection that is there already.
@@ -85,14 +90,14 @@ var errSilent = errors.New("no answer in time")
 
 // Error says what happened and how to go on.
 func (e *LostError) Error() string {
-	text := "connection lost during " + e.Call
+	const again = "; outcome unknown; run the same command again: it goes on from what is there"
 	switch {
 	case errors.Is(e.Cause, context.Canceled):
-		text = "interrupted during " + e.Call
+		return "interrupted during " + e.Call + again
 	case e.Cause != nil:
-		text += " (" + e.Cause.Error() + ")"
+		return "connection lost during " + e.Call + " (" + e.Cause.Error() + ")" + again
 	}
-	return text + "; outcome unknown; check that libvirt runs, then run the same command again: it goes on from what is there"
+	return "connection lost during " + e.Call + again
 }
 
 // Unwrap returns the cause.

@@ -49,7 +49,7 @@ func (h *Hypervisor) Do(ctx context.Context, s plan.Step, progress func(plan.Pro
 	case plan.RenameGuest:
 		return renameGuest(ctx, c, s)
 	case plan.DefineGuest:
-		return c.do(ctx, quick, "virDomainDefineXMLFlags", func(lv *libvirt.Libvirt) error {
+		return c.do(ctx, slow, "virDomainDefineXMLFlags", func(lv *libvirt.Libvirt) error {
 			_, err := lv.DomainDefineXMLFlags(s.XML, libvirt.DomainDefineValidate)
 			return err
 		})

@@ -18,7 +18,7 @@ type Error struct {
 
 // Error returns libvirt's words and, where one is known, what to do.
 func (e *Error) Error() string {
-	text := e.Call + ": " + clean(e.Message)
+	text := e.Call + ": " + oneLine(e.Message)
 	if r := e.remedy(); r != "" {
 		text += "; " + r
 	}

@@ -2,11 +2,11 @@ package virt
 
 import (
 	"context"
-	"fmt"
-
 	"encoding/hex"
-	"github.com/digitalocean/go-libvirt"
+	"fmt"
 	"strings"
+
+	"github.com/digitalocean/go-libvirt"
 
 	"jeos/plan"
 )

@@ -272,3 +272,21 @@ func TestLabNetwork(t *testing.T) {
 		t.Errorf("starting nothing: %v, want not found", err)
 	}
 }
+
+// TestLabTestDriver reads the host that libvirt's test driver makes up.
+func TestLabTestDriver(t *testing.T) {
+	for _, readOnly := range []bool{false, true} {
+		h, err := Open(context.Background(), "test:///default", Options{ReadOnly: readOnly})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer h.Close()
+		inv, err := h.Inventory(context.Background(), "default-pool", func(string) bool { return true })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(inv.Domains) != 1 || inv.Domains[0].Name != "test" || inv.Domains[0].State != plan.Running || inv.Pool == nil {
+			t.Errorf("read-only %v: domains %+v, pool %+v", readOnly, inv.Domains, inv.Pool)
+		}
+	}
+}

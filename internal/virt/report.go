@@ -99,16 +99,12 @@ func (m *mailbox) line(line []byte) {
 
 // cleanReport makes the strings of a report safe to show: a guest writes what it likes.
 func cleanReport(r *plan.Report) {
-	oneLine := func(s *string) {
-		*s = clean(*s)
-		*s = string(bytes.ReplaceAll([]byte(*s), []byte("\n"), []byte(" ")))
-	}
 	for _, s := range []*string{&r.BootID, &r.CloudInit, &r.Stage, &r.Hostname} {
-		oneLine(s)
+		*s = oneLine(*s)
 	}
 	for _, list := range [][]string{r.Errors, r.HostKeys, r.Addresses} {
 		for i := range list {
-			oneLine(&list[i])
+			list[i] = oneLine(list[i])
 		}
 	}
 }

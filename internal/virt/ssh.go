@@ -1,7 +1,6 @@
 package virt
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -146,9 +145,9 @@ func (p *process) failure() error {
 	case <-p.done:
 	case <-time.After(time.Second): // a child of its own holds its standard error open
 	}
-	text := strings.TrimSpace(clean(string(bytes.TrimSpace(p.stderr.bytes()))))
+	text := oneLine(string(p.stderr.bytes()))
 	if text == "" {
 		return nil
 	}
-	return errors.New("ssh says: " + strings.Join(strings.Split(text, "\n"), "; "))
+	return errors.New("ssh says: " + text)
 }

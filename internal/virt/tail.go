@@ -65,6 +65,9 @@ func clean(s string) string {
 	return strings.Join(lines, "\n")
 }
 
+// oneLine is clean for text that must not break a line.
+func oneLine(s string) string { return strings.ReplaceAll(strings.TrimSpace(clean(s)), "\n", " ") }
+
 // printable drops what is no character to look at, and what changes the order of those beside it.
 func printable(r rune) rune {
 	switch {

@@ -125,7 +125,7 @@ func TestUpload(t *testing.T) {
 			for _, name := range tt.want {
 				want[name] = nil
 			}
-			if diff := cmp.Diff(want, volumes); diff != "" {
+			if diff := cmp.Diff(want, volumes, cmp.Comparer(bytes.Equal)); diff != "" {
 				t.Errorf("volumes (-want +got):\n%.2000s", diff)
 			}
 			if got := d.count(volumeUpload); got != tt.calls {
