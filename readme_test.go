@@ -53,7 +53,7 @@ func TestReadme(t *testing.T) {
 				continue
 			}
 			commands++
-			fmt.Fprintf(&out, "$ jeos %s\n%s", command, runReadme(t, host, dir, command))
+			fmt.Fprintf(&out, "$ jeos %s\n%s", command, runExample(t, host, dir, command))
 		}
 		return "```console\n" + sameOrder(parts[2], out.String()) + "```"
 	})
@@ -83,8 +83,8 @@ func sameOrder(shown, real string) string {
 	return real
 }
 
-// runReadme runs a command as somebody at a terminal would, and returns what they see.
-func runReadme(t *testing.T, host *fakevirt.Host, dir, command string) string {
+// runExample runs a command as somebody at a terminal would, and returns what they see.
+func runExample(t *testing.T, host *fakevirt.Host, dir, command string) string {
 	t.Helper()
 	var seen buffer
 	env := map[string]string{"HOME": dir, "XDG_RUNTIME_DIR": t.TempDir()}

@@ -48,7 +48,8 @@ func compare(kind Kind, want []Attr, have *Object) comparison {
 				continue
 			}
 			ch := difference(rule, name, a, w, have.Applied)
-			if _, unplugs := have.Detach[name]; ch.To == "" && ch.Cause == ByHand && (unplugs || have.Live == nil) {
+			_, unplugs := have.Detach[name]
+			if _, runs := have.Live[name]; ch.To == "" && ch.Cause == ByHand && (unplugs || !runs) {
 				ch.Effect = Live
 			}
 			c.changes = append(c.changes, ch)

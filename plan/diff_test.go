@@ -215,6 +215,11 @@ func TestDiffSteps(t *testing.T) {
 		}), Options{}, `
 0 detach device from guest web
 `},
+		"nic put into the definition of a running guest by hand": {site(), applied(site(), func(m map[Addr]*Object) {
+			m[web].Attrs["nic.52:54:00:aa:aa:aa"] = "network.default 52:54:00:aa:aa:aa"
+		}), Options{}, `
+0 define guest web edited(<domain/>)
+`},
 		"old seed left over": {site(), applied(site(), func(m map[Addr]*Object) {
 			old := Addr{KindVolume, "web.seed-0"}
 			m[old] = &Object{Addr: old, Host: "home.web.seed-0.iso", Parent: web, Hidden: true, Complete: true}
