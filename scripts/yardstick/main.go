@@ -132,7 +132,7 @@ func writeSite(dir, name, image string, guests int) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "jeos {\n  site = %q\n  pool = \"bench\"\n}\n\nimage \"base\" {\n  source = %q\n}\n\nnetwork \"lan\" {\n  cidrs = [\"10.9.0.0/16\"]\n}\n", name, image)
 	for i := range guests {
-		fmt.Fprintf(&b, "\nguest \"g%03d\" {\n  image   = image.base\n  running = false\n\n  nic \"lan\" {\n    network = network.lan\n  }\n}\n", i)
+		fmt.Fprintf(&b, "\nguest \"g%03d\" {\n  image   = image.base\n  accel   = \"tcg\"\n  running = false\n\n  nic \"lan\" {\n    network = network.lan\n  }\n}\n", i)
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
