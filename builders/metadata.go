@@ -67,7 +67,9 @@ func readMark(root *etree.Element, kind plan.Kind) *mark {
 		kept:    strings.Fields(e.SelectAttrValue("kept", "")),
 		applied: map[string]string{},
 	}
-	m.seed, _ = strconv.Atoi(e.SelectAttrValue("seed", ""))
+	if m.seed, _ = strconv.Atoi(e.SelectAttrValue("seed", "")); m.seed < 0 || m.seed > maxGeneration {
+		m.seed = 0
+	}
 	for _, attr := range e.SelectElements("attr") {
 		m.applied[attr.SelectAttrValue("name", "")] = attr.Text()
 	}

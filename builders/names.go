@@ -97,11 +97,14 @@ func reservedDisk(name string) bool {
 	return name == rootDisk || name == seedDisk || isSeed
 }
 
+// maxGeneration bounds what is believed of names and marks on the host.
+const maxGeneration = 1 << 30
+
 // parseSeed is the inverse of seedName.
 func parseSeed(disk string) (generation int, ok bool) {
 	number, found := strings.CutPrefix(disk, seedDisk+"-")
 	generation, err := strconv.Atoi(number)
-	return generation, found && err == nil && generation > 0 && disk == seedName(generation)
+	return generation, found && err == nil && generation > 0 && generation <= maxGeneration && disk == seedName(generation)
 }
 
 func volumeAddr(guest, disk string) plan.Addr {

@@ -115,7 +115,7 @@ func (n *network) build() (string, error) {
 		Metadata: &libvirtxml.NetworkMetadata{XML: metadata},
 		Bridge:   &libvirtxml.NetworkBridge{Name: n.Bridge},
 	}
-	if n.MTU != 0 {
+	if n.MTU != 0 && n.Mode != config.Bridged { // whose MTU is the bridge's
 		x.MTU = &libvirtxml.NetworkMTU{Size: uint(n.MTU)}
 	}
 	if n.Mode == config.Bridged {

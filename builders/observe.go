@@ -132,6 +132,7 @@ func (o *observer) observeDomain(d plan.HostDomain) {
 		Protect:     m.applied[attrProtect] == "true",
 		StopTimeout: m.applied[attrStopTimeout],
 		ForceStop:   m.applied[attrForceStop] == "true",
+		Saved:       d.ManagedSave,
 	}
 	obj.Attrs[attrRunning] = strconv.FormatBool(d.State == plan.Running)
 	obj.Attrs[attrAutostart] = strconv.FormatBool(d.Autostart)

@@ -40,7 +40,7 @@ func volumeXML(name, format string, capacity int64, backing *libvirtxml.StorageV
 func readVolume(v plan.HostVolume, names map[string]bool) (attrs map[string]string, size int64, complete bool) {
 	_, root, err := parseXML(v.XML)
 	if err != nil {
-		return map[string]string{}, 0, false
+		return map[string]string{}, -1, false
 	}
 	size = parseSize(text(root, "capacity"), value(root, "capacity", "unit"))
 	complete = names[v.Name+markerSuffix]
@@ -91,6 +91,7 @@ func (b *builder) volumes(d *domain) ([]plan.Resource, error) {
 	if err != nil {
 		return nil, err
 	}
+	root.SizeDefault = g.Disk == base.Size
 	root.Needs = append(root.Needs, plan.Addr{Kind: plan.KindImage, Name: base.Name})
 	list := []plan.Resource{root}
 	for _, data := range g.Disks {

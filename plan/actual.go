@@ -40,7 +40,7 @@ type Object struct {
 	Detach map[string]string
 
 	Complete bool  // volume: written to its end. An incomplete volume counts as missing and is deleted before it is made again
-	Size     int64 // volume: capacity in bytes
+	Size     int64 // volume: capacity in bytes; negative when nobody can tell
 	Keep     bool  // volume: the guest's metadata says that it must survive
 	Protect  bool  // guest: its metadata refuses destroy and replace
 
@@ -49,6 +49,13 @@ type Object struct {
 	InUse  bool   // volume: a running domain has it open
 	Needs  []Addr // guest: the networks that its definitions (inactive and live) use
 
+	Saved       bool   // guest: its memory is saved (virsh managedsave) and comes back at its next start
 	StopTimeout string // guest: from the metadata, a time.Duration string; empty when not recorded
 	ForceStop   bool
+}
+
+// Foreign reports whether a disk of the name that w has holds something that jeos did not make: a disk is made whole or,
+// when that was cut, empty. What is uploaded can be incomplete, and is made again.
+func (o *Object) Foreign(w *Resource) bool {
+	return !o.Complete && w.Content == nil && o.Size != 0
 }

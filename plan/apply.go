@@ -30,7 +30,7 @@ func Apply(ctx context.Context, hv Hypervisor, replan func(context.Context) (*Pl
 			return nil
 		}
 		first := p.poolSteps()
-		if len(first) == 0 && !looked {
+		if len(first) == 0 && !looked && p.poolFound {
 			first = []Step{{Verb: RefreshPool, Addr: Addr{KindPool, p.Pool}, Host: p.Pool}}
 		}
 		if len(first) == 0 {

@@ -62,6 +62,8 @@ type Plan struct {
 	// Wanted and Found are digests of all that the plan was made from: what the files and variables want, and what the
 	// host has. No secret can be found out from them.
 	Wanted, Found string
+
+	poolFound bool // the host has the pool
 }
 
 // Notice is something that the reader of a plan should know and that apply does nothing about.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // comparison is the result of comparing the attributes of one object.
@@ -49,6 +50,7 @@ func compare(kind Kind, want []Attr, have *Object) comparison {
 			}
 			ch := difference(rule, name, a, w, have.Applied)
 			_, unplugs := have.Detach[name]
+			unplugs = unplugs && !fixed(name)
 			if _, runs := have.Live[name]; ch.To == "" && ch.Cause == ByHand && (unplugs || !runs) {
 				ch.Effect = Live
 			}
@@ -76,7 +78,7 @@ func (c *comparison) compareLive(rule Rule, name string, w Attr, have *Object) {
 	ch := difference(rule, name, live, w, have.LiveApplied)
 	byHand := live != applied
 	switch {
-	case byHand && ch.To == "" && have.Detach[name] != "": // plugged in by hand
+	case byHand && ch.To == "" && have.Detach[name] != "" && !fixed(name): // plugged in by hand
 		ch.Effect, ch.Cause = Live, ByHand
 		ch.Security = rule.Security
 		c.changes = append(c.changes, ch)
@@ -89,6 +91,9 @@ func (c *comparison) compareLive(rule Rule, name string, w Attr, have *Object) {
 		c.pending = append(c.pending, ch)
 	}
 }
+
+// fixed reports whether a device cannot be taken from a running guest: QEMU has no unplug for shared folders.
+func fixed(name string) bool { return strings.HasPrefix(name, "share.") }
 
 // difference describes one attribute that is not as wanted.
 func difference(rule Rule, name, have string, w Attr, applied map[string]string) AttrChange {

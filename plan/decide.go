@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -14,6 +15,7 @@ type guestDiff struct {
 	recreate  bool // its disks are thrown away first, but for the kept ones
 	define    bool
 	rename    bool
+	forget    bool // drop its saved memory, which belongs to what it was
 	autostart bool // set it, to want.Autostart
 	stop      bool
 	start     bool
@@ -38,6 +40,16 @@ type networkDiff struct {
 }
 
 func (n *networkDiff) remove() bool { return n.want == nil }
+
+// deferRename leaves a guest its name while it runs: only one that is off can be renamed.
+func (g *guestDiff) deferRename() {
+	g.changes = slices.DeleteFunc(g.changes, func(ch AttrChange) bool {
+		if ch.Name == "name" {
+			g.pending = append(g.pending, ch)
+		}
+		return ch.Name == "name"
+	})
+}
 
 func (d *differ) decideNetworks() {
 	for _, a := range d.union(KindNetwork) {
@@ -85,6 +97,13 @@ func (d *differ) decideGuest(g *guestDiff) {
 	switch {
 	case g.have == nil:
 		g.build = true
+		if d.complete(w.Body) {
+			g.recreate = slices.Contains(d.opt.Replace, w.Addr)
+			g.reason = "its definition is gone, and its root disk is taken over as it is"
+			if g.recreate {
+				g.reason = "--replace asks for it"
+			}
+		}
 	case !d.complete(w.Body):
 		g.build, g.stop = true, g.on()
 		g.reason = "its root disk is missing, because an apply was cut or somebody deleted it"
@@ -99,9 +118,15 @@ func (d *differ) decideGuest(g *guestDiff) {
 		g.stop = g.on() && (g.recreate || g.effect() >= Restart && !d.opt.NoRestart)
 	}
 	if g.build {
-		g.define, g.autostart, g.start = true, true, runs
+		g.define, g.autostart = true, true
+		g.start = runs || w.Running == nil && (g.have == nil || g.on())
 		g.rename = g.have != nil && g.have.Host != w.Host
+		g.forget = g.have != nil && g.have.Saved
 		return
+	}
+	g.forget = g.have.Saved && g.effect() >= Restart
+	if d.opt.NoRestart && g.on() {
+		g.deferRename()
 	}
 	for _, ch := range g.changes {
 		switch ch.Name {
@@ -125,6 +150,9 @@ func (d *differ) decideGuest(g *guestDiff) {
 		g.start = g.stop || g.have.State != Running
 	default:
 		g.stop = g.on()
+		if g.have.State == Paused && g.reason == "" {
+			g.reason = "it is paused, and must be off"
+		}
 	}
 	d.noticeCreated(g)
 }
@@ -138,7 +166,7 @@ func (d *differ) noticeCreated(g *guestDiff) {
 	for i, name := range g.created {
 		what[i] = seedName(name)
 	}
-	d.notice(g.want.Addr, "seed differs: %s; not applied, because a first boot happens once (--replace %s makes the guest anew)",
+	d.notice(g.want.Addr, "differs from how it was made: %s; not applied, because a first boot happens once (--replace %s makes the guest anew)",
 		strings.Join(what, ", "), g.want.Addr)
 }
 
@@ -155,6 +183,7 @@ func (d *differ) spread() {
 		if n.have == nil || !n.stop && !n.start {
 			continue
 		}
+		d.checkOutside(a)
 		for _, g := range d.attached(a) {
 			if !g.on() || g.remove() || g.stop {
 				continue
@@ -171,6 +200,18 @@ func (d *differ) spread() {
 			n.stop = false
 			d.notice(a, "still in use by a running guest, so it stays until that guest has been restarted")
 			delete(d.networks, a)
+		}
+	}
+}
+
+// checkOutside refuses to stop or start a network under running guests that are not among the targets: they would be cut
+// off, and stay so.
+func (d *differ) checkOutside(network Addr) {
+	for _, b := range sortedAddrs(d.actual.Objects, KindGuest) {
+		o := d.actual.Objects[b]
+		if d.guests[b] == nil && o.State != Off && slices.Contains(o.Needs, network) {
+			d.problem(network, "Network is in use", fmt.Sprintf(
+				"%s must be restarted, which cuts off %s, and that is not among the targets. Add --target %s.", network, b, b))
 		}
 	}
 }

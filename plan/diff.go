@@ -92,6 +92,7 @@ func newDiffer(desired []Resource, actual *Actual, opt Options) *differ {
 	for a, o := range actual.Objects {
 		d.have[a] = o
 	}
+	d.opt.Target = d.owners(opt.Target)
 	d.checkNamed(opt.Replace, "--replace", true)
 	d.checkNamed(opt.Target, "--target", false)
 	if len(opt.Target) > 0 {
@@ -113,9 +114,22 @@ func (d *differ) checkNamed(addrs []Addr, flag string, guestOnly bool) {
 	}
 }
 
-// restrict drops everything that the targets do not need.
+// owners puts the guest in the place of each of its volumes: only with it can they change.
+func (d *differ) owners(targets []Addr) []Addr {
+	out := slices.Clone(targets)
+	for i, a := range out {
+		if w := d.want[a]; w != nil && w.Parent != (Addr{}) {
+			out[i] = w.Parent
+		} else if h := d.have[a]; h != nil && h.Parent != (Addr{}) {
+			out[i] = h.Parent
+		}
+	}
+	return out
+}
+
+// restrict drops everything that the targets do not need. The pool stays: without it nothing can be said of disks.
 func (d *differ) restrict() {
-	keep := map[Addr]bool{}
+	keep := map[Addr]bool{{KindPool, d.actual.Pool}: true}
 	var visit func(a Addr)
 	visit = func(a Addr) {
 		if keep[a] {
@@ -220,6 +234,7 @@ func (d *differ) finish() (*Plan, error) {
 	slices.SortStableFunc(d.plan.Pending, func(a, b Change) int { return a.Addr.Compare(b.Addr) })
 	slices.SortStableFunc(d.plan.Notices, func(a, b Notice) int { return a.Addr.Compare(b.Addr) })
 	d.plan.Steps = d.steps.list
+	d.plan.poolFound = d.actual.Objects[Addr{KindPool, d.actual.Pool}] != nil
 	if len(d.problems) > 0 {
 		return d.plan, &Refusal{d.problems}
 	}

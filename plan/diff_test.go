@@ -30,7 +30,7 @@ func site(change ...func(map[Addr]*Resource)) []Resource {
 	m := map[Addr]*Resource{
 		pool:    {Host: "jeos", XML: "<pool/>", Attrs: []Attr{{Name: "active", Value: "true"}}},
 		image:   {Host: "jeos-image.aa.qcow2", Content: content, Needs: []Addr{pool}},
-		lan:     {Host: "home-lan", UUID: "n1", XML: "<network/>", Autostart: true, Attrs: attrs("active", "true", "autostart", "true", "forward", ""), Edit: edit},
+		lan:     {Host: "home-lan", UUID: "n1", XML: "<network/>", Autostart: true, Attrs: attrs("active", "true", "autostart", "true", "bridge", "j0"), Edit: edit},
 		webRoot: {Host: "home.web.root.qcow2", Parent: web, XML: "<root/>", Size: 8, Attrs: attrs("size", "8B"), Needs: []Addr{pool, image}},
 		webData: {Host: "home.web.data.qcow2", Parent: web, XML: "<data/>", Size: 4, Attrs: attrs("size", "4B"), Keep: true, Needs: []Addr{pool}},
 		webSeed: {Host: "home.web.seed-1.iso", Parent: web, Hidden: true, Content: content, Needs: []Addr{pool}},
@@ -220,6 +220,22 @@ func TestDiffSteps(t *testing.T) {
 		}), Options{}, `
 0 define guest web edited(<domain/>)
 `},
+		"folder shared by hand with a running guest": {site(), applied(site(), func(m map[Addr]*Object) {
+			m[web].Attrs["share.etc"], m[web].Live["share.etc"] = "/etc", "/etc"
+			m[web].Detach = map[string]string{"share.etc": "<filesystem/>"}
+		}), Options{NoWait: true}, `
+0 stop guest web
+1 define guest web edited(<domain/>) after [0]
+2 start guest web after [0 1]
+`},
+		"memory saved by hand, and a change": {site(setAttr(web, "memory", "1GiB")), applied(site(), func(m map[Addr]*Object) {
+			off(m[web])
+			m[web].Saved = true
+		}), Options{NoWait: true}, `
+0 drop saved memory of guest web
+1 define guest web edited(<domain/>) after [0]
+2 start guest web after [1]
+`},
 		"old seed left over": {site(), applied(site(), func(m map[Addr]*Object) {
 			old := Addr{KindVolume, "web.seed-0"}
 			m[old] = &Object{Addr: old, Host: "home.web.seed-0.iso", Parent: web, Hidden: true, Complete: true}
@@ -310,6 +326,44 @@ func TestDiffTarget(t *testing.T) {
 	// The pool and the image come along, as the disks need them; mail does not.
 	if diff := cmp.Diff([]Addr{pool, image, lan, webData, webRoot, web}, got); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)
+	}
+}
+
+func TestDiffDestroyKeepsWhatTheFilesKeep(t *testing.T) {
+	found := applied(site(), func(m map[Addr]*Object) { m[webData].Keep = false })
+	p, err := Diff(site(), found, Options{Destroy: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range p.Steps {
+		if s.Verb == DeleteVolume && s.Addr == webData {
+			t.Error("a disk that the files keep is deleted")
+		}
+	}
+}
+
+func TestDiffTargetRefusesToCutOffOthers(t *testing.T) {
+	changed := site(setAttr(lan, "mtu", "1400"))
+	_, err := Diff(changed, applied(site()), Options{Target: []Addr{lan}})
+	if err == nil || !strings.Contains(err.Error(), "Add --target guest.web") {
+		t.Errorf("got %v", err)
+	}
+	p, err := Diff(site(func(m map[Addr]*Resource) { m[webData].Size = 6; m[webData].Attrs = attrs("size", "6B") }), applied(site()), Options{Target: []Addr{webData}})
+	if err != nil || p.Empty() {
+		t.Errorf("a disk as the target does nothing: %v", err)
+	}
+}
+
+func TestDiffStraySeed(t *testing.T) {
+	stray := Addr{KindVolume, "old.seed-3"}
+	p, err := Diff(site(), applied(site(), func(m map[Addr]*Object) {
+		m[stray] = &Object{Addr: stray, Host: "home.old.seed-3.iso", Parent: Addr{KindGuest, "old"}, Hidden: true, Complete: true}
+	}), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := lines(p.Steps), "0 delete volume old.seed-3\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

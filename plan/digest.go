@@ -45,7 +45,9 @@ func digestWanted(desired []Resource) string {
 func digestFound(actual *Actual) string {
 	objects := make([]*Object, 0, len(actual.Objects))
 	for _, a := range slices.SortedFunc(maps.Keys(actual.Objects), Addr.Compare) {
-		objects = append(objects, actual.Objects[a])
+		o := *actual.Objects[a]
+		o.XML, o.Detach = "", nil // says more than matters: times of access, and passwords
+		objects = append(objects, &o)
 	}
 	foreign := map[string]string{}
 	for a, why := range actual.Foreign {

@@ -63,6 +63,7 @@ func (d *differ) emit() error {
 	for _, a := range order {
 		d.emitStart(a)
 	}
+	d.emitStraySeeds()
 	for _, a := range d.found(KindNetwork) {
 		d.emitNetworkRemoval(a)
 	}
@@ -100,8 +101,8 @@ func (d *differ) emitStop(a Addr) {
 		if g.stop {
 			break // it goes with the restart
 		}
-		i := d.steps.add(Step{Verb: DetachDevice, Addr: a, Host: g.have.Host, UUID: g.have.UUID, XML: g.have.Detach[name]}, d.steps.stopped[a])
-		d.steps.stopped[a] = append(d.steps.stopped[a], i)
+		// Nothing waits for it: a definition is put right even if the guest does not let go of the device.
+		d.steps.add(Step{Verb: DetachDevice, Addr: a, Host: g.have.Host, UUID: g.have.UUID, XML: g.have.Detach[name]})
 	}
 	if !g.stop {
 		return
@@ -195,6 +196,9 @@ func (d *differ) emitNetwork(a Addr) error {
 		xml = edited
 	}
 	last := s.stopped[a]
+	if n.define && h != nil && h.Host != w.Host { // libvirt renames no network
+		last = []int{s.add(Step{Verb: UndefineNetwork, Addr: a, Host: h.Host, UUID: h.UUID}, last)}
+	}
 	if n.define {
 		last = []int{s.add(Step{Verb: DefineNetwork, Addr: a, Host: w.Host, UUID: w.UUID, XML: xml}, last)}
 	}

@@ -14,6 +14,9 @@ func (d *differ) emitGuest(a Addr, g *guestDiff) error {
 	if g.rename {
 		last = []int{s.add(Step{Verb: RenameGuest, Addr: a, Host: w.Host, UUID: g.have.UUID}, last)}
 	}
+	if g.forget {
+		last = []int{s.add(Step{Verb: ForgetGuest, Addr: a, Host: w.Host, UUID: g.have.UUID}, last)}
+	}
 	if g.recreate {
 		last = slices.Concat(last, d.emptyGuest(g, last))
 	}
@@ -85,9 +88,14 @@ func (d *differ) emitVolumes(g *guestDiff, defined []int) (hidden []AttrChange) 
 				c.Reason = "its guest is made anew"
 			}
 			d.steps.ready[v] = []int{d.fill(w, needs)}
+		case h.Foreign(w):
+			d.problem(v, "Disk is not a qcow2 image", fmt.Sprintf(
+				"The volume %s is on the host and holds something else than a qcow2 image. jeos never overwrites it. "+
+					"Convert it with \"qemu-img convert -O qcow2\" to a file of that name, or move it away.", h.Host))
 		case !h.Complete || g.build && w.Hidden:
 			c.Action, c.Attrs, c.Reason = Create, allAttrs(w.Attrs), "an earlier apply did not finish it"
 			d.steps.ready[v] = []int{d.fill(w, needs, []int{d.deleteVolume(h, needs)})}
+		case w.SizeDefault:
 		case w.Size > h.Size:
 			c.Action, c.Attrs = Update, compare(KindVolume, w.Attrs, h).changes
 			d.steps.ready[v] = []int{d.steps.add(Step{Verb: GrowVolume, Addr: v, Host: w.Host, Pool: d.actual.Pool, Domain: g.want.Host, Size: w.Size}, needs)}
@@ -224,7 +232,7 @@ func (d *differ) emitRemoval(a Addr, g *guestDiff) {
 		if h.Parent != a {
 			continue
 		}
-		if h.Keep {
+		if f := d.files[v]; h.Keep || f != nil && f.Keep {
 			d.notice(v, "kept, as its keep = true asked; a guest and disk of the same names take it up again")
 			continue
 		}
@@ -240,4 +248,23 @@ func (d *differ) emitRemoval(a Addr, g *guestDiff) {
 		c.Disrupts = []Addr{a}
 	}
 	d.change(c)
+}
+
+// emitStraySeeds deletes the seeds of guests that are neither in the files nor on the host: they hold the guests' secrets.
+// Disks of such guests stay, as nobody knows whether they were to be kept.
+func (d *differ) emitStraySeeds() {
+	for _, v := range d.found(KindVolume) {
+		h := d.have[v]
+		if d.guests[h.Parent] != nil {
+			continue
+		}
+		if !h.Hidden {
+			if d.opt.Destroy {
+				d.notice(v, "stays: nothing on the host says that it may go")
+			}
+			continue
+		}
+		d.steps.add(Step{Verb: DeleteVolume, Addr: v, Host: h.Host, Pool: d.actual.Pool})
+		d.change(Change{Addr: v, Action: Delete, Attrs: goneAttrs(KindVolume, h.Attrs), Reason: "its guest is gone"})
+	}
 }

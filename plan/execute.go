@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -111,8 +112,8 @@ func (x *execution) run(ctx context.Context) error {
 			x.send(Event{Kind: StepSkipped, Step: s})
 		}
 	}
-	if skipped && stopped {
-		errs = append(errs, ErrStopped)
+	if skipped && (stopped || len(errs) == 0) {
+		errs = append(errs, cmp.Or(context.Cause(ctx), ErrStopped))
 	}
 	return errors.Join(errs...)
 }

@@ -149,8 +149,8 @@ func planner(plans ...*Plan) func(context.Context) (*Plan, error) {
 }
 
 func TestApplyAsksOnlyForMore(t *testing.T) {
-	small := &Plan{Pool: "jeos", Changes: []Change{{Addr: web, Action: Update}}, Steps: []Step{{Verb: StartGuest, Addr: web}}}
-	large := &Plan{Pool: "jeos", Changes: []Change{{Addr: web, Action: Update}, {Addr: lan, Action: Create}}, Steps: small.Steps}
+	small := &Plan{Pool: "jeos", poolFound: true, Changes: []Change{{Addr: web, Action: Update}}, Steps: []Step{{Verb: StartGuest, Addr: web}}}
+	large := &Plan{Pool: "jeos", poolFound: true, Changes: []Change{{Addr: web, Action: Update}, {Addr: lan, Action: Create}}, Steps: small.Steps}
 	tests := map[string]struct {
 		plans []*Plan
 		asked int
@@ -182,7 +182,7 @@ func TestApplyStartsThePoolFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rest := &Plan{Pool: "jeos", Changes: p.Changes[1:], Steps: []Step{{Verb: StartGuest, Addr: web}}}
+	rest := &Plan{Pool: "jeos", poolFound: true, Changes: p.Changes[1:], Steps: []Step{{Verb: StartGuest, Addr: web}}}
 	r := &recorder{}
 	asked := 0
 	if err := Apply(t.Context(), r, planner(p, rest), func(*Plan) error { asked++; return nil }, ExecuteOptions{}); err != nil {

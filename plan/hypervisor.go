@@ -58,8 +58,8 @@ type HostPool struct {
 	Active    bool
 }
 
-// HostDomain is a domain. XML is the inactive definition (of a transient domain: what it runs with); LiveXML is empty
-// unless it runs or is paused.
+// HostDomain is a domain. XML is the inactive definition (of a transient domain: what it runs with), which holds the
+// passwords in it when the host may be changed; LiveXML is empty unless it runs or is paused, and never holds any.
 type HostDomain struct {
 	Name, UUID, XML, LiveXML string
 	State                    State

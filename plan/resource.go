@@ -50,6 +50,8 @@ type Resource struct {
 	Content *Content // what an uploaded volume holds
 	Size    int64    // volume: capacity in bytes; never shrinks
 
+	SizeDefault bool // volume: Size comes from the image, and says nothing about a disk that is there
+
 	Running      *bool         // guest: nil means not managed
 	Autostart    bool          // guest and network
 	StopTimeout  time.Duration // guest: how long a clean shutdown may take

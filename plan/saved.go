@@ -31,7 +31,7 @@ func NewSaved(p *Plan, version, site, uri string, opt Options) (*Saved, error) {
 	return &Saved{FormatVersion, version, site, uri, opt, p.Wanted, p.Found, data}, nil
 }
 
-// ReadSaved reads what WriteTo wrote. Anything else is an error.
+// ReadSaved reads what Write wrote. Anything else is an error.
 func ReadSaved(r io.Reader) (*Saved, error) {
 	dec := json.NewDecoder(r)
 	dec.DisallowUnknownFields()

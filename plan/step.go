@@ -9,9 +9,9 @@ import (
 type Verb string
 
 const (
-	// DefinePool defines the pool Host from XML and builds its folder.
+	// DefinePool defines the pool Host from XML, to start with the host.
 	DefinePool Verb = "define pool"
-	// StartPool starts the pool Host and has it start with the host.
+	// StartPool starts the pool Host, and makes the folder of a dir pool when it is missing.
 	StartPool Verb = "start pool"
 	// RefreshPool makes libvirt look at the pool's folder anew.
 	RefreshPool Verb = "refresh pool"
@@ -36,6 +36,8 @@ const (
 	AutostartNetwork Verb = "set autostart of network"
 	// RenameGuest renames the domain UUID, which must be off, to Host.
 	RenameGuest Verb = "rename guest"
+	// ForgetGuest drops the saved memory of the domain Host, so that it boots at its next start.
+	ForgetGuest Verb = "drop saved memory of guest"
 	// DefineGuest defines the domain Host from XML over the same UUID.
 	DefineGuest Verb = "define guest"
 	// AutostartGuest sets whether the domain Host starts with the host, to On.

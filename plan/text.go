@@ -32,7 +32,7 @@ func (p *Plan) WriteText(w io.Writer, opt TextOptions) error {
 		}
 	}
 	for _, n := range p.Notices {
-		t.line(styleWarn, "Note: %s: %s", n.Addr, clean(n.Text))
+		t.line(styleWarn, "Note: %s: %s", clean(n.Addr.String()), clean(n.Text))
 	}
 	if len(p.Notices) > 0 {
 		t.line("", "")
@@ -91,15 +91,15 @@ func (t *textWriter) changes(changes []Change, security bool) {
 }
 
 func (t *textWriter) change(c Change, verdict string) {
-	head := fmt.Sprintf("  # %s %s", c.Addr, verdict)
+	head := fmt.Sprintf("  # %s %s", clean(c.Addr.String()), verdict)
 	if c.Reason != "" {
-		head += " (" + c.Reason + ")"
+		head += " (" + clean(c.Reason) + ")"
 	}
 	t.line(styleBold, "%s", head)
 	if len(c.Disrupts) > 0 {
 		names := make([]string, len(c.Disrupts))
 		for i, a := range c.Disrupts {
-			names[i] = a.String()
+			names[i] = clean(a.String())
 		}
 		t.line(styleWarn, "  # interrupts %s", strings.Join(names, ", "))
 	}
@@ -107,7 +107,7 @@ func (t *textWriter) change(c Change, verdict string) {
 	if c.Origin != "" {
 		origin = t.styled(styleDim, "  "+c.Origin)
 	}
-	t.line("", "  %s %s%s", t.symbol(c.Action), c.Addr, origin)
+	t.line("", "  %s %s%s", t.symbol(c.Action), clean(c.Addr.String()), origin)
 	t.attrs(c)
 	t.line("", "")
 }

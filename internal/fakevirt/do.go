@@ -1,6 +1,7 @@
 package fakevirt
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -181,6 +182,9 @@ func (h *Host) defineNetwork(s plan.Step) error {
 		n = &network{uuid: id.UUID}
 		h.networks[id.UUID] = n
 	}
+	if n.name != "" && n.name != id.Name {
+		return fmt.Errorf("network %q is already defined with uuid %s", n.name, id.UUID)
+	}
 	n.name, n.xml, n.persistent = id.Name, s.XML, true
 	return nil
 }
@@ -203,6 +207,8 @@ func (h *Host) doGuest(s plan.Step) error {
 		}
 		d.xml = strings.Replace(d.xml, "<name>"+d.name+"</name>", "<name>"+s.Host+"</name>", 1)
 		d.name = s.Host
+	case plan.ForgetGuest:
+		d.saved = ""
 	case plan.AutostartGuest:
 		d.autostart = s.On
 	case plan.StopGuest:
@@ -252,7 +258,8 @@ func (h *Host) startPaused(name string) error {
 		if err := h.canStart(d); err != nil {
 			return err
 		}
-		d.state, d.live = plan.Paused, d.xml
+		d.state, d.live = plan.Paused, cmp.Or(d.saved, d.xml)
+		d.saved = ""
 	}
 	return nil
 }

@@ -58,6 +58,7 @@ type domain struct {
 	name, uuid, xml, live string
 	state                 plan.State
 	autostart, persistent bool
+	saved                 string // what it ran with when its memory was saved, and comes back with; empty: nothing is saved
 }
 
 type network struct {
@@ -79,6 +80,14 @@ func (h *Host) SetReport(name string, r plan.Report) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.reports[name] = r
+}
+
+// Save saves the memory of the running domain of that name, as virsh managedsave does.
+func (h *Host) Save(name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	d := h.domainNamed(name)
+	d.state, d.saved, d.live = plan.Off, d.live, ""
 }
 
 // Open returns a connection. A read-only one refuses every change.
@@ -161,7 +170,7 @@ func (c *Conn) Inventory(_ context.Context, poolName string, wanted func(string)
 	inv := &plan.Inventory{URI: "fake:///"}
 	for _, d := range h.domains {
 		inv.Domains = append(inv.Domains, plan.HostDomain{
-			Name: d.name, UUID: d.uuid, XML: d.xml, LiveXML: d.live, State: d.state, Autostart: d.autostart, Persistent: d.persistent,
+			Name: d.name, UUID: d.uuid, XML: d.xml, LiveXML: d.live, State: d.state, Autostart: d.autostart, Persistent: d.persistent, ManagedSave: d.saved != "",
 		})
 	}
 	slices.SortFunc(inv.Domains, func(a, b plan.HostDomain) int { return cmp.Compare(a.Name, b.Name) })
