@@ -75,6 +75,7 @@ func (h *Hypervisor) awaitGuest(ctx context.Context, s plan.Step, progress func(
 // returns the last report, too.
 func (h *Hypervisor) poll(ctx context.Context, s plan.Step, progress func(plan.Progress)) (*plan.Report, error) {
 	var last *plan.Report
+	var busy error // somebody else reads the reports
 	begin, failures := time.Now(), 0
 	for {
 		report, err := h.look(ctx, s.Host, min(pollLimit, s.Timeout-time.Since(begin)))
@@ -93,7 +94,9 @@ func (h *Hypervisor) poll(ctx context.Context, s plan.Step, progress func(plan.P
 		case errors.Is(err, plan.ErrNotFound):
 			return last, &GuestError{Domain: s.Host, Reason: "it stopped before it was ready",
 				Remedy: "see what it said on its console, then run the same command again, which starts it"}
-		case errors.Is(err, context.DeadlineExceeded): // it said nothing
+		case errors.Is(err, errNoReport):
+		case errors.Is(err, errBusy):
+			busy = err
 		default:
 			if failures++; failures >= pollFailures {
 				return last, err
@@ -101,8 +104,12 @@ func (h *Hypervisor) poll(ctx context.Context, s plan.Step, progress func(plan.P
 		}
 		waited := time.Since(begin)
 		if waited >= s.Timeout {
-			return last, &GuestError{Domain: s.Host, Reason: fmt.Sprintf("it did not report ready within %v", s.Timeout),
+			failed := &GuestError{Domain: s.Host, Reason: fmt.Sprintf("it did not report ready within %v", s.Timeout),
 				Remedy: "look at it with jeos console, raise ready_timeout if it is only slow, then run the same command again"}
+			if busy != nil {
+				failed.Reason += "; " + errBusy.Error()
+			}
+			return last, failed
 		}
 		text := fmt.Sprintf("no report yet, %d s", int(waited.Seconds()))
 		if last != nil {

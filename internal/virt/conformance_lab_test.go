@@ -4,6 +4,7 @@ package virt_test
 
 import (
 	"context"
+	"os"
 	"os/exec"
 	"testing"
 
@@ -13,6 +14,9 @@ import (
 
 // TestLabConformance checks that a real libvirt and the fake keep the same contract.
 func TestLabConformance(t *testing.T) {
+	if _, err := os.Stat("/run/jeos-lab"); err != nil {
+		t.Fatal("this is no lab: run scripts/test, or see CONTRIBUTING.md")
+	}
 	hv, err := virt.Open(context.Background(), "qemu:///system", virt.Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -48,6 +48,8 @@ func (h *Hypervisor) Do(ctx context.Context, s plan.Step, progress func(plan.Pro
 		return autostartNetwork(ctx, c, s)
 	case plan.RenameGuest:
 		return renameGuest(ctx, c, s)
+	case plan.ForgetGuest:
+		return forgetMemory(ctx, c, s)
 	case plan.DefineGuest:
 		return c.do(ctx, slow, "virDomainDefineXMLFlags", func(lv *libvirt.Libvirt) error {
 			_, err := lv.DomainDefineXMLFlags(s.XML, libvirt.DomainDefineValidate)

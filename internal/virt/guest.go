@@ -65,6 +65,23 @@ func autostartGuest(ctx context.Context, c *conn, s plan.Step) error {
 	})
 }
 
+// forgetMemory drops a managed save, if there is one.
+func forgetMemory(ctx context.Context, c *conn, s plan.Step) error {
+	d, err := lookupDomain(ctx, c, s)
+	if err != nil {
+		return err
+	}
+	saved, err := call(ctx, c, quick, "virDomainHasManagedSaveImage", func(lv *libvirt.Libvirt) (int32, error) {
+		return lv.DomainHasManagedSaveImage(d, 0)
+	})
+	if err != nil || saved == 0 {
+		return err
+	}
+	return c.do(ctx, slow, "virDomainManagedSaveRemove", func(lv *libvirt.Libvirt) error {
+		return lv.DomainManagedSaveRemove(d, 0)
+	})
+}
+
 // undefineGuest removes the definition with its managed save, the metadata of snapshots and checkpoints, and its
 // firmware's variables. A domain that runs is refused: it would go on without a definition.
 func undefineGuest(ctx context.Context, c *conn, s plan.Step) error {

@@ -129,9 +129,9 @@ func TestLabReportOfNothing(t *testing.T) {
 		t.Errorf("domain is off: %v, want not found", err)
 	}
 	l.twice(plan.Step{Verb: plan.StartGuest, Host: name, UUID: s.UUID})
-	err := l.Do(context.Background(), plan.Step{Verb: plan.AwaitGuest, Host: name, Timeout: 3 * time.Second}, nil)
+	err := l.Do(context.Background(), plan.Step{Verb: plan.AwaitGuest, Host: name, Timeout: 20 * time.Second}, nil)
 	var failed *GuestError
-	if !errors.As(err, &failed) || !strings.Contains(err.Error(), "it did not report ready within 3s") {
+	if !errors.As(err, &failed) || !strings.Contains(err.Error(), "it did not report ready within 20s") {
 		t.Fatalf("error %v, want that the guest is not ready", err)
 	}
 	if !strings.Contains(strings.Join(failed.Console, "\n"), "SeaBIOS") {

@@ -21,7 +21,7 @@ func (h *Hypervisor) Inventory(ctx context.Context, pool string, wanted func(vol
 	}
 	inv := &plan.Inventory{URI: h.uri}
 	parts := []func() error{
-		func() (err error) { inv.Domains, err = readDomains(ctx, c); return },
+		func() (err error) { inv.Domains, err = readDomains(ctx, c, h.definitionFlags()); return },
 		func() (err error) { inv.Networks, err = readNetworks(ctx, c); return },
 		func() error { return readPool(ctx, c, pool, wanted, inv) },
 	}
@@ -29,6 +29,15 @@ func (h *Hypervisor) Inventory(ctx context.Context, pool string, wanted func(vol
 		return nil, fmt.Errorf("reading the host: %w", err)
 	}
 	return inv, nil
+}
+
+// definitionFlags say how to read what will be edited and defined again: with the passwords that somebody may have put
+// into it, as libvirt would drop them from it otherwise. A read-only connection does not get them, and edits nothing.
+func (h *Hypervisor) definitionFlags() libvirt.DomainXMLFlags {
+	if h.opt.ReadOnly {
+		return libvirt.DomainXMLInactive
+	}
+	return libvirt.DomainXMLInactive | libvirt.DomainXMLSecure
 }
 
 // gone returns nil when err says that the object vanished between listing and reading.
@@ -41,7 +50,7 @@ func gone(err error) error {
 
 type uuids map[libvirt.UUID]bool
 
-func readDomains(ctx context.Context, c *conn) ([]plan.HostDomain, error) {
+func readDomains(ctx context.Context, c *conn, definition libvirt.DomainXMLFlags) ([]plan.HostDomain, error) {
 	all, sets, err := listDomains(ctx, c)
 	if err != nil {
 		return nil, err
@@ -75,7 +84,7 @@ func readDomains(ctx context.Context, c *conn) ([]plan.HostDomain, error) {
 		if !active {
 			d.State = plan.Off
 		}
-		text, err := domainXML(ctx, c, all[i], libvirt.DomainXMLInactive)
+		text, err := domainXML(ctx, c, all[i], definition)
 		if err != nil {
 			return gone(err)
 		}

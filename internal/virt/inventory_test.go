@@ -56,7 +56,10 @@ func TestInventory(t *testing.T) {
 		if name == "gone" {
 			return nil, refusal(libvirt.ErrNoDomain, "Domain not found")
 		}
-		if binary.BigEndian.Uint32(args[at+20:]) == uint32(libvirt.DomainXMLInactive) {
+		if flags := libvirt.DomainXMLFlags(binary.BigEndian.Uint32(args[at+20:])); flags&libvirt.DomainXMLInactive != 0 {
+			if flags&libvirt.DomainXMLSecure == 0 {
+				t.Errorf("the definition of %s is read without its passwords", name)
+			}
 			return text("inactive " + name), nil
 		}
 		return text("live " + name), nil

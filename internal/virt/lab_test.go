@@ -25,6 +25,9 @@ const labURI = "qemu:///system"
 
 func labOpen(t *testing.T, opt Options) *Hypervisor {
 	t.Helper()
+	if _, err := os.Stat("/run/jeos-lab"); err != nil {
+		t.Fatal("this is no lab: run scripts/test, or see CONTRIBUTING.md")
+	}
 	h, err := Open(context.Background(), labURI, opt)
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +45,7 @@ type lab struct {
 
 func newLab(t *testing.T) *lab {
 	t.Helper()
-	l := &lab{labOpen(t, Options{}), t, fmt.Sprintf("virt%d", time.Now().UnixNano()%1e9)}
+	l := &lab{labOpen(t, Options{}), t, fmt.Sprintf("virt%09d", time.Now().UnixNano()%1e9)}
 	t.Cleanup(func() {
 		sh := fmt.Sprintf(`for d in $(virsh list --all --name | grep ^%[1]s); do virsh destroy $d; virsh undefine $d --managed-save; done
 			for n in $(virsh net-list --all --name | grep ^%[1]s); do virsh net-destroy $n; virsh net-undefine $n; done
@@ -200,16 +203,22 @@ func TestLabUploadThatIsCutIsSeenIncomplete(t *testing.T) {
 	l := newLab(t)
 	data := labImage(t)
 	for _, after := range []int{1, 300_000, 1_500_000} {
-		ctx, cancel := context.WithCancel(context.Background())
-		c := content(data)
-		c.Open = func() (io.ReadCloser, int64, error) {
-			return io.NopCloser(&cutReader{bytes.NewReader(data), after, cancel}), int64(len(data)), nil
-		}
 		for _, name := range []string{"base.qcow2", "seed.iso"} {
+			ctx, cancel := context.WithCancel(context.Background())
+			opened := false
+			c := content(data)
+			c.Open = func() (io.ReadCloser, int64, error) {
+				opened = true
+				return io.NopCloser(&cutReader{bytes.NewReader(data), after, cancel}), int64(len(data)), nil
+			}
 			err := l.Do(ctx, plan.Step{Verb: plan.UploadVolume, Pool: l.prefix, Host: name, Content: c}, nil)
 			if err == nil {
 				t.Fatalf("%s, cut after %d bytes: no error", name, after)
 			}
+			if !opened {
+				t.Errorf("%s: the upload did not get to its content", name)
+			}
+			cancel()
 		}
 		inv := l.inventory()
 		if inv.Names["seed.iso.ok"] {

@@ -3,6 +3,7 @@ package virt
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"time"
 
 	"github.com/digitalocean/go-libvirt"
@@ -70,50 +71,50 @@ func poolActive(ctx context.Context, c *conn, p libvirt.StoragePool) (bool, erro
 	})
 }
 
-// definePool defines and builds. A pool that is there keeps its definition; building a folder that is there is fine.
+// definePool defines a pool that starts with the host. One that is there already is somebody's, and stays as it is.
 func definePool(ctx context.Context, c *conn, s plan.Step) error {
-	p, err := lookupPool(ctx, c, s.Host)
-	if gone(err) != nil {
+	if _, err := lookupPool(ctx, c, s.Host); gone(err) != nil || err == nil {
 		return err
 	}
+	p, err := call(ctx, c, quick, "virStoragePoolDefineXML", func(lv *libvirt.Libvirt) (libvirt.StoragePool, error) {
+		return lv.StoragePoolDefineXML(s.XML, 0)
+	})
 	if err != nil {
-		p, err = call(ctx, c, quick, "virStoragePoolDefineXML", func(lv *libvirt.Libvirt) (libvirt.StoragePool, error) {
-			return lv.StoragePoolDefineXML(s.XML, 0)
-		})
-		if err != nil {
-			found, again := lookupPool(ctx, c, s.Host)
-			if again != nil {
-				return err
-			}
-			p = found
+		if _, again := lookupPool(ctx, c, s.Host); again == nil {
+			return nil
 		}
-	}
-	active, err := poolActive(ctx, c, p)
-	if err != nil || active {
-		return err
-	}
-	return c.do(ctx, slow, "virStoragePoolBuild", func(lv *libvirt.Libvirt) error {
-		return lv.StoragePoolBuild(p, libvirt.StoragePoolBuildNew)
-	})
-}
-
-func startPool(ctx context.Context, c *conn, s plan.Step) error {
-	p, err := lookupPool(ctx, c, s.Host)
-	if err != nil {
-		return err
-	}
-	err = toggle(func() (bool, error) { return poolActive(ctx, c, p) }, true, func() error {
-		return c.do(ctx, slow, "virStoragePoolCreate", func(lv *libvirt.Libvirt) error {
-			return lv.StoragePoolCreate(p, libvirt.StoragePoolCreateNormal)
-		})
-	})
-	if err != nil {
 		return err
 	}
 	return c.do(ctx, quick, "virStoragePoolSetAutostart", func(lv *libvirt.Libvirt) error {
 		return lv.StoragePoolSetAutostart(p, 1)
 	})
 }
+
+// startPool starts a pool. The folder of a dir pool is made when it is missing; no other type is built, as that can wipe
+// what is there.
+func startPool(ctx context.Context, c *conn, s plan.Step) error {
+	p, err := lookupPool(ctx, c, s.Host)
+	if err != nil {
+		return err
+	}
+	text, err := call(ctx, c, quick, "virStoragePoolGetXMLDesc", func(lv *libvirt.Libvirt) (string, error) {
+		return lv.StoragePoolGetXMLDesc(p, 0)
+	})
+	if err != nil {
+		return err
+	}
+	flags := libvirt.StoragePoolCreateNormal
+	if dirPool.MatchString(text) {
+		flags = libvirt.StoragePoolCreateWithBuild
+	}
+	return toggle(func() (bool, error) { return poolActive(ctx, c, p) }, true, func() error {
+		return c.do(ctx, slow, "virStoragePoolCreate", func(lv *libvirt.Libvirt) error {
+			return lv.StoragePoolCreate(p, flags)
+		})
+	})
+}
+
+var dirPool = regexp.MustCompile(`^\s*<pool type=['"]dir['"]`)
 
 func refreshPool(ctx context.Context, c *conn, name string) error {
 	p, err := lookupPool(ctx, c, name)

@@ -22,6 +22,12 @@ const (
 	maxReport = 256 << 10
 )
 
+// errNoReport says that the port was read and the guest wrote nothing to it.
+var errNoReport = errors.New("the guest has not reported")
+
+// errBusy says that the port has another reader.
+var errBusy = errors.New("another program reads the guest's reports (a jeos status, perhaps); end it or try later")
+
 // Report implements plan.Hypervisor. The port is a mailbox with one reader: the connection is made for one report and
 // closed again, and a port that another program reads is waited for.
 func (h *Hypervisor) Report(ctx context.Context, domain string) (*plan.Report, error) {
@@ -38,7 +44,7 @@ func (h *Hypervisor) Report(ctx context.Context, domain string) (*plan.Report, e
 		case report := <-box.reports:
 			return report, nil
 		case <-ctx.Done():
-			return nil, fmt.Errorf("the guest has not reported: %w", ctx.Err())
+			return nil, fmt.Errorf("%w: %w", errNoReport, ctx.Err())
 		case err = <-ended:
 		}
 		if err == nil {
@@ -49,7 +55,7 @@ func (h *Hypervisor) Report(ctx context.Context, domain string) (*plan.Report, e
 			return nil, err
 		}
 		if again := sleep(ctx, time.Second/2); again != nil {
-			return nil, fmt.Errorf("another program reads the guest's reports (a jeos status, perhaps); end it or try later: %w", errors.Join(again, err))
+			return nil, fmt.Errorf("%w: %w", errBusy, again)
 		}
 	}
 }

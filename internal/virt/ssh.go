@@ -23,15 +23,18 @@ func (t target) dialSSH(ctx context.Context, readOnly bool) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, err := exec.LookPath("ssh"); err != nil {
+		return nil, fmt.Errorf("cannot run ssh: %w; install the OpenSSH client", err)
+	}
 	return startProcess(exec.Command("sh", append([]string{"-c", shielded, "sh"}, t.sshArgs(script)...)...))
 }
 
-// shielded keeps an interrupt of the terminal, which all its processes get, from ending the connection at once.
-const shielded = `trap "" INT; exec ssh "$@"`
+// shielded keeps an interrupt of the terminal, or its end, which all its processes get, from ending the connection at once.
+const shielded = `trap "" INT HUP; exec ssh "$@"`
 
 // sshArgs returns the arguments of ssh for running script on the host.
 func (t target) sshArgs(script string) []string {
-	args := []string{"-T", "-e", "none"}
+	args := []string{"-T", "-e", "none", "-o", "ClearAllForwardings=yes", "-o", "RemoteCommand=none"}
 	option := func(flag, value string) {
 		if value != "" {
 			args = append(args, flag, value)
@@ -119,9 +122,10 @@ func startProcess(cmd *exec.Cmd) (net.Conn, error) {
 	}
 	p := &process{Conn: conn, cmd: cmd, stderr: newTail(4 << 10), done: make(chan struct{})}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = theirs, theirs, p.stderr
+	cmd.WaitDelay = time.Second // a process that shares connections may keep standard error open
 	if err := cmd.Start(); err != nil {
 		conn.Close()
-		return nil, fmt.Errorf("cannot run ssh: %w; install the OpenSSH client", err)
+		return nil, fmt.Errorf("cannot run ssh: %w", err)
 	}
 	go func() {
 		cmd.Wait()

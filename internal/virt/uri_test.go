@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,10 +77,10 @@ func TestURIsThatAreRefused(t *testing.T) {
 
 func TestSSHArguments(t *testing.T) {
 	tests := map[string][]string{
-		"qemu+ssh://host/system":                         {"-T", "-e", "none", "--", "host"},
-		"qemu+ssh://me@host:2222/system":                 {"-T", "-e", "none", "-l", "me", "-p", "2222", "--", "host"},
-		"qemu+ssh://[::1]/system?keyfile=/k&no_verify=1": {"-T", "-e", "none", "-i", "/k", "-o", "StrictHostKeyChecking=no", "--", "::1"},
-		"qemu+ssh://host/system?known_hosts=/h&no_tty=1": {"-T", "-e", "none", "-o", "UserKnownHostsFile=/h", "-o", "BatchMode=yes", "--", "host"},
+		"qemu+ssh://host/system":                         {"--", "host"},
+		"qemu+ssh://me@host:2222/system":                 {"-l", "me", "-p", "2222", "--", "host"},
+		"qemu+ssh://[::1]/system?keyfile=/k&no_verify=1": {"-i", "/k", "-o", "StrictHostKeyChecking=no", "--", "::1"},
+		"qemu+ssh://host/system?known_hosts=/h&no_tty=1": {"-o", "UserKnownHostsFile=/h", "-o", "BatchMode=yes", "--", "host"},
 	}
 	for uri, want := range tests {
 		t.Run(uri, func(t *testing.T) {
@@ -87,7 +88,8 @@ func TestSSHArguments(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(append(want, "sh -c 'true'"), target.sshArgs("true")); diff != "" {
+			want := slices.Concat([]string{"-T", "-e", "none", "-o", "ClearAllForwardings=yes", "-o", "RemoteCommand=none"}, want, []string{"sh -c 'true'"})
+			if diff := cmp.Diff(want, target.sshArgs("true")); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})

@@ -102,6 +102,9 @@ func (h *Hypervisor) connection(ctx context.Context) (*conn, error) {
 	if h.main != nil && !h.main.lost() {
 		return h.main, nil
 	}
+	if h.main != nil {
+		h.main.abandon()
+	}
 	c, err := h.dial(ctx)
 	if err != nil {
 		return nil, err
