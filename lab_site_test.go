@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -215,8 +216,22 @@ func TestLabForeign(t *testing.T) {
 func TestLabTwoSites(t *testing.T) {
 	one := newLabSite(t, "one", map[string]string{"site.jeos.hcl": strings.ReplaceAll(definedFiles, "10.89.", "10.91.")})
 	two := newLabSite(t, "two", map[string]string{"site.jeos.hcl": strings.ReplaceAll(definedFiles, "10.89.", "10.92.")})
-	one.run(0, "apply", "--auto-approve")
-	_, changes := two.plan()
+	_, changes := one.plan()
+	if !slices.Contains(changes, "create image.base") {
+		virsh(t, "vol-delete", "--pool", "jeos", imageVolume(t)) // left by another test
+	}
+	// Both at once: one uploads the image, the other waits for it.
+	first := one.command("apply", "--auto-approve")
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+	two.run(0, "apply", "--auto-approve")
+	if err := first.Wait(); err != nil {
+		t.Errorf("the first apply: %v", err)
+	}
+	two.mustBeEmpty()
+	two.run(0, "destroy", "--auto-approve")
+	_, changes = two.plan()
 	for _, c := range changes {
 		if strings.Contains(c, "image.") || strings.Contains(c, "pool.") {
 			t.Errorf("the second site makes what the first has made: %s", c)
@@ -236,6 +251,18 @@ func TestLabTwoSites(t *testing.T) {
 		}
 	}
 	equal(t, "images", images, 1)
+}
+
+// imageVolume returns the name of the image's volume.
+func imageVolume(t *testing.T) string {
+	t.Helper()
+	for _, v := range volumes(t) {
+		if strings.HasPrefix(v, "jeos-image.") {
+			return v
+		}
+	}
+	t.Fatal("there is no image in the pool")
+	return ""
 }
 
 // TestLabPoolFull runs out of space in the middle of an upload, and goes on when there is more.
@@ -298,7 +325,7 @@ func TestLabConnection(t *testing.T) {
 // TestLabTwoApplies keeps a second apply of the same site out, and says who is in.
 func TestLabTwoApplies(t *testing.T) {
 	s := newLabSite(t, "twice", map[string]string{"site.jeos.hcl": strings.ReplaceAll(definedFiles, "10.89.", "10.95.")})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	first := exec.CommandContext(ctx, s.jeos, "-C", s.dir, "apply", "--auto-approve")
 	stderr, err := first.StderrPipe()

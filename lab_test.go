@@ -30,6 +30,9 @@ type labSite struct {
 // newLabSite makes a folder with the files, "SITE" and "IMAGE" in them filled in, and destroys the site at the end.
 func newLabSite(t *testing.T, name string, files map[string]string) *labSite {
 	t.Helper()
+	if _, err := os.Stat("/run/jeos-lab"); err != nil {
+		t.Fatal("this is no lab: run scripts/test, or see CONTRIBUTING.md")
+	}
 	s := &labSite{t: t, name: name, dir: t.TempDir(), jeos: filepath.Join(t.TempDir(), "jeos")}
 	if out, err := exec.Command("go", "build", "-o", s.jeos, ".").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)

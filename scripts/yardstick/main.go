@@ -27,6 +27,9 @@ func main() {
 }
 
 func run(args []string) error {
+	if _, err := os.Stat("/run/jeos-lab"); err != nil {
+		return errors.New("this is no lab, and the yardstick removes what is in its way: use scripts/bench")
+	}
 	if len(args) != 3 {
 		return errors.New("usage: yardstick JEOS FOLDER GUESTS")
 	}
