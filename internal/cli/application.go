@@ -52,7 +52,11 @@ func (a *application) run(ctx context.Context) error {
 		return err
 	}
 	defer p.close(hv)
-	return a.apply(ctx, hv)
+	dir, err := runtimeDir(p.sys.Env)
+	if err != nil {
+		return failed("Locking failed", err)
+	}
+	return a.apply(ctx, imageLock{hv, dir, a.site.uri})
 }
 
 func (a *application) apply(ctx context.Context, hv plan.Hypervisor) error {
