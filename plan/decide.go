@@ -159,15 +159,18 @@ func (d *differ) decideGuest(g *guestDiff) {
 
 // noticeCreated tells what would differ if the guest were made anew, and that it is not applied.
 func (d *differ) noticeCreated(g *guestDiff) {
-	if len(g.created) == 0 {
-		return
+	var what []string
+	for _, name := range g.created {
+		if name == "image" {
+			d.notice(g.want.Addr, "image differs; not applied, because only a new guest is made from it (--replace %s)", g.want.Addr)
+			continue
+		}
+		what = append(what, seedName(name))
 	}
-	what := make([]string, len(g.created))
-	for i, name := range g.created {
-		what[i] = seedName(name)
+	if len(what) > 0 {
+		d.notice(g.want.Addr, "seed differs: %s; not applied, because a first boot happens once (--replace %s makes the guest anew)",
+			strings.Join(what, ", "), g.want.Addr)
 	}
-	d.notice(g.want.Addr, "differs from how it was made: %s; not applied, because a first boot happens once (--replace %s makes the guest anew)",
-		strings.Join(what, ", "), g.want.Addr)
 }
 
 // complete reports whether the volume is on the host and written to its end.
