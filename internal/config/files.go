@@ -66,6 +66,10 @@ func readFile(path, shown string, limit int64) ([]byte, error) {
 	return src, nil
 }
 
+// ReadFile reads one of the site's files. It refuses, without ever waiting, what Load refuses: what is no regular file,
+// larger than 1 MiB, not UTF-8, or holds NUL. The error is a clause for people that names the path.
+func ReadFile(path string) ([]byte, error) { return readText(path, path, maxFile) }
+
 // readText is readFile for text: the result is valid UTF-8 without NUL and without a byte order mark.
 func readText(path, shown string, limit int64) ([]byte, error) {
 	src, err := readFile(path, shown, limit)

@@ -32,11 +32,11 @@ func (l *loader) makeFunctions() map[string]function.Function {
 
 func standardFunctions() map[string]function.Function {
 	return map[string]function.Function{
-		"abs": stdlib.AbsoluteFunc, "ceil": stdlib.CeilFunc, "floor": stdlib.FloorFunc, "max": stdlib.MaxFunc,
-		"min": stdlib.MinFunc, "parseint": stdlib.ParseIntFunc, "signum": stdlib.SignumFunc,
+		"abs": stdlib.AbsoluteFunc, "ceil": stdlib.CeilFunc, "floor": stdlib.FloorFunc, "log": stdlib.LogFunc, "max": stdlib.MaxFunc,
+		"min": stdlib.MinFunc, "parseint": stdlib.ParseIntFunc, "pow": stdlib.PowFunc, "signum": stdlib.SignumFunc,
 
 		"chomp": stdlib.ChompFunc, "format": bounded(stdlib.FormatFunc), "formatlist": bounded(stdlib.FormatListFunc),
-		"indent": bounded(stdlib.IndentFunc), "join": stdlib.JoinFunc, "lower": stdlib.LowerFunc, "regex": stdlib.RegexFunc,
+		"indent": bounded(stdlib.IndentFunc), "join": joinFunction(), "lower": stdlib.LowerFunc, "regex": stdlib.RegexFunc,
 		"regexall": stdlib.RegexAllFunc, "split": stdlib.SplitFunc, "strrev": stdlib.ReverseFunc,
 		"substr": stdlib.SubstrFunc, "title": stdlib.TitleFunc, "trim": stdlib.TrimFunc,
 		"trimprefix": stdlib.TrimPrefixFunc, "trimspace": stdlib.TrimSpaceFunc, "trimsuffix": stdlib.TrimSuffixFunc,
@@ -83,6 +83,9 @@ func discreet(f function.Function) function.Function {
 		varParam = &opened
 	}
 	hide := func(args []cty.Value, err error) error {
+		if panicked := (function.PanicError{}); errors.As(err, &panicked) {
+			err = errors.New("the function does not take these arguments")
+		}
 		if err != nil && slices.ContainsFunc(args, isSensitive) {
 			return errDiscreet
 		}
@@ -127,10 +130,57 @@ func replaceFunction() function.Function {
 		Type:   function.StaticReturnType(cty.String),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			search := args[1].AsString()
+			if replacedSize(args[0].AsString(), search, args[2].AsString()) > maxValueBytes {
+				return cty.DynamicVal, errTooMuchText
+			}
 			if len(search) > 1 && strings.HasPrefix(search, "/") && strings.HasSuffix(search, "/") {
 				return stdlib.RegexReplace(args[0], cty.StringVal(search[1:len(search)-1]), args[2])
 			}
 			return stdlib.Replace(args[0], args[1], args[2])
+		},
+	})
+}
+
+var errTooMuchText = errors.New("the result has more than 8 MiB of text")
+
+// replacedSize returns how long a text is at most after a replacement.
+func replacedSize(s, search, replacement string) int {
+	n := len(search)
+	if n > 1 && strings.HasPrefix(search, "/") && strings.HasSuffix(search, "/") {
+		re, err := regexp.Compile(search[1 : n-1])
+		if err != nil {
+			return 0 // which the function reports
+		}
+		matches := len(re.FindAllStringIndex(s, -1))
+		return len(s) + matches*len(replacement) + strings.Count(replacement, "$")*len(s)
+	}
+	return len(s) + strings.Count(s, search)*max(0, len(replacement)-n)
+}
+
+// joinFunction is the standard one with a limit.
+func joinFunction() function.Function {
+	f := stdlib.JoinFunc
+	return function.New(&function.Spec{
+		Params:   f.Params(),
+		VarParam: f.VarParam(),
+		Type:     function.StaticReturnType(cty.String),
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			size := 0
+			for _, list := range args[1:] {
+				if list.IsNull() || !list.IsKnown() {
+					continue
+				}
+				for it := list.ElementIterator(); it.Next(); {
+					size += len(args[0].AsString())
+					if _, v := it.Element(); v.IsKnown() && !v.IsNull() {
+						size += len(v.AsString())
+					}
+				}
+			}
+			if size > maxValueBytes {
+				return cty.DynamicVal, errTooMuchText
+			}
+			return f.Call(args)
 		},
 	})
 }
@@ -147,6 +197,8 @@ func bounded(f function.Function) function.Function {
 			first, _ := args[0].Unmark()
 			switch {
 			case first.IsNull() || !first.IsKnown():
+			case first.Type() == cty.Number && first.LessThan(cty.Zero).True():
+				return cty.DynamicVal, function.NewArgErrorf(0, "a width is at least 0")
 			case first.Type() == cty.Number && first.GreaterThan(cty.NumberIntVal(1000)).True(),
 				first.Type() == cty.String && wideVerbRE.MatchString(first.AsString()):
 				return cty.DynamicVal, function.NewArgErrorf(0, "widths have at most three digits")

@@ -28,6 +28,7 @@ func TestFunctions(t *testing.T) {
 	}
 	for _, test := range []struct{ expr, want string }{
 		{`abs(-3) + ceil(1.2) + floor(1.8) + max(1, 9) + min(1, 9) + parseint("ff", 16) + signum(-2)`, "270"},
+		{`pow(2, 10) + log(8, 2)`, "1027"},
 		{`upper("a") == "A" && lower("A") == "a" && title("ab") == "Ab"`, "true"},
 		{`trim("xax", "x") == "a" && trimspace(" a ") == "a" && trimprefix("ab", "a") == "b" && trimsuffix("ab", "b") == "a"`, "true"},
 		{`replace("a.b", ".", "-")`, "a-b"},

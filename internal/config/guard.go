@@ -19,6 +19,7 @@ const (
 	maxOperators = 10_000 // in one expression
 	maxExponent  = 30     // of a number; larger ones take for ever to print
 	maxDigits    = 64
+	maxLoops     = 2 // in one another; every one multiplies the time that an expression takes
 )
 
 // guardNative refuses HCL native syntax that is unsafe to parse.
@@ -34,10 +35,20 @@ func guardTokens(tokens hclsyntax.Tokens) hcl.Diagnostics {
 	type level struct {
 		operators int
 		braces    bool
+		loop      bool
 	}
 	levels := []level{{braces: true}}
-	total := 0
+	total, loops := 0, 0
+	opened := false // a bracket, or a loop when the next word is for
 	for _, token := range tokens {
+		if opened && token.Type == hclsyntax.TokenIdent && string(token.Bytes) == "for" {
+			levels[len(levels)-1].loop = true
+			if loops++; loops > maxLoops {
+				return hcl.Diagnostics{problem(token.Range, "Loops nested too deep",
+					"More than two for expressions are nested here, which takes too long. Put a part into locals, or use setproduct(…).")}
+			}
+		}
+		opened = opened && (token.Type == hclsyntax.TokenNewline || token.Type == hclsyntax.TokenComment)
 		top := &levels[len(levels)-1]
 		switch token.Type {
 		case hclsyntax.TokenNewline, hclsyntax.TokenComma:
@@ -49,6 +60,9 @@ func guardTokens(tokens hclsyntax.Tokens) hcl.Diagnostics {
 		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen, hclsyntax.TokenTemplateSeqEnd:
 			if len(levels) > 1 {
 				total -= top.operators
+				if top.loop {
+					loops--
+				}
 				levels = levels[:len(levels)-1]
 			}
 			continue
@@ -72,6 +86,7 @@ func guardTokens(tokens hclsyntax.Tokens) hcl.Diagnostics {
 		case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOParen,
 			hclsyntax.TokenTemplateInterp, hclsyntax.TokenTemplateControl:
 			levels = append(levels, level{braces: token.Type == hclsyntax.TokenOBrace})
+			opened = token.Type == hclsyntax.TokenOBrace || token.Type == hclsyntax.TokenOBrack
 			if len(levels) > maxDepth {
 				return hcl.Diagnostics{problem(token.Range, "Nesting too deep",
 					"Brackets and template sequences are nested more than 128 deep here. Use fewer levels.")}

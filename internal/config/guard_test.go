@@ -36,6 +36,16 @@ func TestBombs(t *testing.T) {
 		{"number in JSON", "", local(`jsondecode("1e10000000")`), "Error in function call"},
 		{"width", "", local(`format("%999999999d", 1)`), "Invalid function argument"},
 		{"indent", "", local(`indent(999999999, "\n")`), "Invalid function argument"},
+		{"loops", "", local("[for a in range(9) : [for b in range(9) : [for c in range(9) : a]]]"), "Loops nested too deep"},
+		{"JSON loops", "x.jeos.hcl.json", `{"locals": {"x": "${{for a in [1] : a => [ for b in [1] : {for c in [1] : c => 1}]}}"}}`,
+			"Loops nested too deep"},
+		{"join", "", local(`join("` + n("x", 10_000) + `", [for i in range(1024) : ""])`), "Error in function call"},
+		{"replace", "", local(`replace("` + n("x", 10_000) + `", "x", "` + n("y", 1000) + `")`), "Error in function call"},
+		{"replace by pattern", "", local(`replace("` + n("x", 10_000) + `", "/x/", "` + n("y", 1000) + `")`), "Error in function call"},
+		{"negative indent", "", local(`indent(-1, "a\nb")`), "Invalid function argument"},
+		{"panic", "", local(`pow(-1, 0.5)`), "Error in function call"},
+		{"JSON properties", "x.jeos.hcl.json", "{" + n(`"a":1,`, 100_000) + `"b":1}`, "Extraneous JSON object property"},
+		{"JSON type", "x.jeos.hcl.json", `{"variable": {"x": {"type": "` + n("(", 200_000) + `"}}}`, "Type too long"},
 		{"product", "", local("setproduct(range(1000), range(1000), range(1000))"), "Error in function call"},
 		{"doubling", "", "locals {\n  x0 = \"0123456789abcdef\"\n" + doubling(40) + "}\n", "Value too large"},
 		{"squaring", "", "locals {\n  x0 = 1e30\n" + squaring(40) + "}\n", "Value too large"},
@@ -63,6 +73,9 @@ func TestBombs(t *testing.T) {
 			checkDiagnostics(t, parsed, diags)
 			if got := diags[0].Summary; got != test.want {
 				t.Errorf("got %q, want %q: %.300s", got, test.want, diags[0].Detail)
+			}
+			if strings.Contains(diags[0].Detail, "goroutine") {
+				t.Errorf("a stack is shown: %.300s", diags[0].Detail)
 			}
 		})
 	}
@@ -112,8 +125,10 @@ func TestHarmless(t *testing.T) {
 	for name, src := range map[string]string{
 		"byte order mark": "\ufeffjeos {\n  site = \"s\"\n}\n",
 		"CRLF":            "jeos {\r\n  site = \"s\"\r\n}\r\n",
-		"long list":       "jeos {\n  site = \"s\"\n}\nlocals {\n  x = [" + strings.Repeat("-1 + 2, ", 20_000) + "]\n}\n",
-		"long object":     "jeos {\n  site = \"s\"\n}\nlocals {\n  x = {\n" + lines(20_000) + "  }\n}\n",
+		"loops in a row": "jeos {\n  site = \"s\"\n}\nlocals {\n  x = [for a in [for b in [1] : b] : [for c in [1] : c]]\n" +
+			"  y = { k = \"for\" }\n  z = [[for a in [1] : a], [for a in [1] : [for b in [1] : b]]]\n}\n",
+		"long list":   "jeos {\n  site = \"s\"\n}\nlocals {\n  x = [" + strings.Repeat("-1 + 2, ", 20_000) + "]\n}\n",
+		"long object": "jeos {\n  site = \"s\"\n}\nlocals {\n  x = {\n" + lines(20_000) + "  }\n}\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := writeFiles(t, map[string]string{"main.jeos.hcl": src})

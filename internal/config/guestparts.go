@@ -19,14 +19,17 @@ func (s *section) parts(kind string, re *regexp.Regexp, rule string, f func(*sec
 }
 
 // systemFolders cannot be replaced by a data disk: the guest would not boot, or would lose what it needs.
-var systemFolders = []string{"/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr"}
+var systemFolders = []string{
+	"/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr",
+	"/var/lib/cloud", "/var/lib/dpkg",
+}
 
 func checkMount(s string) string {
 	if problem := checkPath(s); problem != "" {
 		return problem
 	}
 	for _, folder := range systemFolders {
-		if s == "/" || s == folder || strings.HasPrefix(s, folder+"/") {
+		if s == "/" || s == "/var" || s == "/var/lib" || s == folder || strings.HasPrefix(s, folder+"/") {
 			return quote(s) + ` belongs to the system of the guest. Mount the disk somewhere else, like "/srv".`
 		}
 	}
@@ -36,12 +39,14 @@ func checkMount(s string) string {
 	return ""
 }
 
+var ownDiskRE = regexp.MustCompile(`^(root|seed(-[0-9]+)?)$`)
+
 func (s *section) loadDisks(g *Guest) {
 	mounts := map[string]string{}
 	s.parts("disk", nameRE, nameRule, func(s *section) {
 		d := Disk{Name: s.block.name, Origin: origin(s.block.at)}
-		if d.Name == "root" || d.Name == "seed" {
-			s.add(s.block.label, "Invalid name", "A disk cannot be called %s: jeos has one of that name itself. Rename it.", quote(d.Name))
+		if ownDiskRE.MatchString(d.Name) {
+			s.add(s.block.label, "Invalid name", "A disk cannot be called %s: jeos gives such names to disks of its own. Rename it.", quote(d.Name))
 		}
 		d.Size = s.size("size", "disk size", 0, MiB, 64*TiB, MiB)
 		d.Mount = s.text("mount", "mount point", "", checkMount)
@@ -69,6 +74,9 @@ func (s *section) loadUsers(g *Guest) {
 	ids := map[int]string{}
 	s.parts("user", userRE, userRule, func(s *section) {
 		u := User{Name: s.block.name, Origin: origin(s.block.at)}
+		if u.Name == "default" {
+			s.add(s.block.label, "Invalid name", `cloud-init takes "default" for the account that the image brings. Rename it.`)
+		}
 		for _, e := range s.elements("ssh_keys", "ssh key", true, checkKey) {
 			if e.Sensitive {
 				s.add(s.block.args["ssh_keys"].NameRange, "Sensitive value in a wrong place", "Public ssh keys are no secrets. %s", sensitiveHelp)
@@ -146,7 +154,7 @@ func (s *section) password(guest string) string {
 
 const (
 	maxSource = 512 * KiB // of one file
-	maxFiles  = MiB       // of all files of a guest: cloud-init takes no more
+	maxFiles  = MiB       // of all files and commands of a guest: cloud-init takes no more
 )
 
 var (
@@ -157,6 +165,14 @@ var (
 
 func (s *section) loadFiles(g *Guest) {
 	total := int64(0)
+	for _, command := range g.Run {
+		total += int64(len(command.Value))
+	}
+	if total > maxFiles {
+		s.add(s.at("run"), "Too many bytes in run", "The commands of guest %s have more than %s together, which is more than its first"+
+			" boot can take. Put a script into the image, or fetch it in the guest.", quote(g.Name), FormatSize(maxFiles))
+		return
+	}
 	s.parts("file", filePathRE, "", func(s *section) {
 		f := File{Path: s.block.name, Origin: origin(s.block.at)}
 		if problem := orElse(checkLine(f.Path), checkPath(f.Path)); problem != "" || f.Path == "/" {
@@ -166,8 +182,8 @@ func (s *section) loadFiles(g *Guest) {
 		f.Mode = s.mode()
 		f.Owner = s.text("owner", "owner", "root:root", matching(ownerRE, "owner", `Write user and group, like "root:root".`))
 		if total += int64(len(f.Content)); total > maxFiles && total-int64(len(f.Content)) <= maxFiles {
-			s.add(s.block.at, "Too many bytes in files", "The files of guest %s have more than %s together, which is more than"+
-				" its first boot can take. Fetch large files in the guest, or put them into the image.", quote(g.Name), FormatSize(maxFiles))
+			s.add(s.block.at, "Too many bytes in files", "The files and commands of guest %s have more than %s together, which is"+
+				" more than its first boot can take. Fetch large files in the guest, or put them into the image.", quote(g.Name), FormatSize(maxFiles))
 		}
 		g.Files = append(g.Files, f)
 	})
@@ -181,7 +197,7 @@ func (s *section) fileContent() (content []byte, sensitive bool) {
 		text, _ := s.secret("content", "file content")
 		return []byte(text.Value), text.Sensitive
 	default:
-		source := s.text("source", "file source", "", checkLocal)
+		source := s.text("source", "file source", "", checkLocal("a file"))
 		if source == "" {
 			return nil, false
 		}

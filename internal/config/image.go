@@ -1,6 +1,8 @@
 package config
 
 import (
+	"errors"
+	"io/fs"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -13,7 +15,7 @@ var checksumRE = regexp.MustCompile(`^sha256:[0-9a-fA-F]{64}$`)
 // loadImage reads an image block and looks at its file. It returns what image.<name> is worth.
 func (l *loader) loadImage(b *block) cty.Value {
 	s := l.section(b, scopeSite)
-	source := s.text("source", "image source", "", checkLocal)
+	source := s.text("source", "image source", "", checkLocal("an image file"))
 	checksum := s.text("checksum", "checksum", "", matching(checksumRE, "checksum",
 		`Write "sha256:" and 64 hex digits, as sha256sum prints them.`))
 	if source == "" {
@@ -24,6 +26,11 @@ func (l *loader) loadImage(b *block) cty.Value {
 	}
 	path := l.path(source)
 	file, err := l.opt.Image(path)
+	if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) {
+		l.add(s.at("source"), "Invalid image", "The image cannot be used: %s. Correct the path; relative ones start at the folder of"+
+			" the site.", fileError(source, err))
+		return cty.DynamicVal
+	}
 	if err != nil {
 		l.add(s.at("source"), "Invalid image", "The image %s cannot be used: %s.", quote(source), strings.TrimSuffix(err.Error(), "."))
 		return cty.DynamicVal
@@ -49,14 +56,17 @@ func (l *loader) loadImage(b *block) cty.Value {
 	})
 }
 
-func checkLocal(s string) string {
-	if s == "" {
-		return "The path is empty. Write the path of an image file."
+// checkLocal makes a check for the path of what is named by noun.
+func checkLocal(noun string) check {
+	return func(s string) string {
+		if s == "" {
+			return "The path is empty. Write the path of " + noun + "."
+		}
+		if strings.Contains(s, "://") {
+			return quote(s) + " is a URL, and this must be the path of " + noun + ". Fetch the file and write its path."
+		}
+		return ""
 	}
-	if strings.Contains(s, "://") {
-		return quote(s) + " is a URL, and images are local files. Fetch the file and write its path."
-	}
-	return ""
 }
 
 // path makes a path of the files absolute: "~/" is the home folder, and relative paths start at the site's folder.

@@ -2,7 +2,9 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -43,6 +45,7 @@ type loader struct {
 	files      map[string]*hcl.File
 	diags      hcl.Diagnostics
 	incomplete bool // an unknown value was met
+	unreadVars bool // a variable file could not be read, and what it sets is not known
 	site       *Site
 	functions  map[string]function.Function
 
@@ -127,11 +130,14 @@ func (l *loader) load() {
 func (l *loader) readSite() (parts map[string][]*block, ok bool) {
 	paths, err := Files(l.opt.Dir)
 	if err != nil {
+		text := fileError(l.opt.Dir, err)
+		if errors.Is(err, fs.ErrNotExist) {
+			text = fmt.Errorf("there is no folder %s", quote(l.opt.Dir))
+		}
 		l.diags = append(l.diags, &hcl.Diagnostic{
 			Severity: hcl.DiagError,
 			Summary:  "No site",
-			Detail: fmt.Sprintf("The folder cannot be read: %s. Name the folder of a site with -C.",
-				fileError(l.opt.Dir, err)),
+			Detail:   fmt.Sprintf("The folder cannot be read: %s. Name the folder of a site with -C.", text),
 		})
 		return nil, false
 	}
@@ -159,6 +165,7 @@ func (l *loader) readSite() (parts map[string][]*block, ok bool) {
 		}
 		l.files[path] = &hcl.File{Bytes: src}
 		file, diags := parse(src, path)
+		concealPasswords(diags, src)
 		l.diags = append(l.diags, diags...)
 		if file == nil || file.Body == nil || diags.HasErrors() {
 			ok = false
@@ -166,6 +173,7 @@ func (l *loader) readSite() (parts map[string][]*block, ok bool) {
 		}
 		l.files[path] = file
 		_, more, diags := siteSchema.read(file.Body)
+		concealPasswords(diags, src)
 		l.diags = append(l.diags, diags...)
 		for kind, blocks := range more {
 			parts[kind] = append(parts[kind], blocks...)

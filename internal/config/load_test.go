@@ -3,7 +3,6 @@ package config_test
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -33,7 +32,7 @@ func testOptions(dir string) config.Options {
 		Version: "v0.3.1",
 		Image: func(path string) (config.ImageFile, error) {
 			if _, err := os.Stat(path); err != nil {
-				return config.ImageFile{}, errors.New("there is no such file")
+				return config.ImageFile{}, fmt.Errorf("reading: %w", err)
 			}
 			return config.ImageFile{Format: "qcow2", SHA256: imageSHA256, Size: 2 * config.GiB, FileSize: 200 * config.MiB}, nil
 		},

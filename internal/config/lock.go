@@ -105,19 +105,17 @@ func (l *loader) readLock() {
 	}
 	l.files[path] = &hcl.File{Bytes: src}
 	file, diags := parse(src, path)
-	l.diags = append(l.diags, diags...)
-	if diags.HasErrors() {
+	if l.addLock(diags); diags.HasErrors() {
 		return
 	}
 	l.files[path] = file
 	content, diags := file.Body.Content(&hcl.BodySchema{
 		Blocks: []hcl.BlockHeaderSchema{{Type: "address", LabelNames: []string{"guest", "nic"}}},
 	})
-	l.diags = append(l.diags, diags...)
+	l.addLock(diags)
 	for _, b := range content.Blocks {
 		args, _, diags := lockSchema.read(b.Body)
-		l.diags = append(l.diags, diags...)
-		if diags.HasErrors() {
+		if l.addLock(diags); diags.HasErrors() {
 			continue
 		}
 		entry := LockedAddress{Guest: b.Labels[0], NIC: b.Labels[1]}
@@ -131,12 +129,23 @@ func (l *loader) readLock() {
 	}
 }
 
+// addLock collects the first of HCL's diagnostics about the lock file. Nobody writes that file by hand, so that one broken
+// place tells what to do.
+func (l *loader) addLock(diags hcl.Diagnostics) {
+	const remedy = " Restore the file from version control, or remove it to have addresses assigned anew."
+	told := slices.ContainsFunc(l.diags, func(d *hcl.Diagnostic) bool { return strings.HasSuffix(d.Detail, remedy) })
+	if len(diags) > 0 && !told {
+		diags[0].Detail += remedy
+		l.diags = append(l.diags, diags[0])
+	}
+}
+
 const lockRemedy = "Restore the file from version control, or remove this block to have its addresses assigned anew."
 
 func (l *loader) readLocked(args map[string]*hcl.Attribute) (network string, addresses []netip.Addr) {
 	value := func(name string) cty.Value {
 		v, diags := args[name].Expr.Value(nil)
-		l.diags = append(l.diags, diags...)
+		l.addLock(diags)
 		return v
 	}
 	v := value("network")

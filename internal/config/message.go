@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"path/filepath"
@@ -47,6 +48,39 @@ func origin(at hcl.Range) string {
 	return filepath.Base(at.Filename) + ":" + strconv.Itoa(at.Start.Line)
 }
 
+var passwordRE = regexp.MustCompile(`(?i)pass|pasw`)
+
+// concealPasswords hides the source of the diagnostics of a file that are about a password, be it a mistyped one.
+func concealPasswords(diags hcl.Diagnostics, src []byte) {
+	start, end, found := 0, -1, false // the lines that were searched last: a file of one line can have very many diagnostics
+	for _, d := range diags {
+		if d.Subject == nil {
+			continue
+		}
+		shown := *d.Subject
+		if d.Context != nil {
+			shown = hcl.RangeOver(shown, *d.Context)
+		}
+		if shown.Start.Byte < start || shown.End.Byte > end {
+			start, end = wholeLines(src, shown)
+			found = passwordRE.Match(src[start:end])
+		}
+		if found || strings.Contains(d.Detail, `password"`) {
+			d.Extra = hidden{}
+		}
+	}
+}
+
+// wholeLines returns where the lines of a range begin and end.
+func wholeLines(src []byte, at hcl.Range) (start, end int) {
+	start = bytes.LastIndexByte(src[:min(at.Start.Byte, len(src))], '\n') + 1
+	end = min(max(at.End.Byte, start), len(src))
+	if i := bytes.IndexByte(src[end:], '\n'); i >= 0 {
+		return start, end + i
+	}
+	return start, len(src)
+}
+
 // quote shows user text inside a sentence: quoted, escaped and not longer than a line.
 func quote(s string) string {
 	const most = 64
@@ -60,7 +94,7 @@ func quote(s string) string {
 func didYouMean(given string, candidates []string) string {
 	best, least := "", 3
 	for _, c := range slices.Sorted(slices.Values(candidates)) {
-		if d := levenshtein.Distance(given, c, nil); d < least && 2*d < max(len(given), len(c)) {
+		if d := distance(given, c); d < least && 2*d < max(len(given), len(c)) {
 			best, least = c, d
 		}
 	}
@@ -68,6 +102,18 @@ func didYouMean(given string, candidates []string) string {
 		return ""
 	}
 	return fmt.Sprintf(" Did you mean %s?", strconv.Quote(best))
+}
+
+// distance is Levenshtein's, but two neighbours that changed places are one mistake.
+func distance(a, b string) int {
+	i := 0
+	for i < min(len(a), len(b)) && a[i] == b[i] {
+		i++
+	}
+	if len(a) == len(b) && i+1 < len(a) && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:] {
+		return 1
+	}
+	return levenshtein.Distance(a, b, nil)
 }
 
 var suggestionRE = regexp.MustCompile(`^([^"]*"([^"]*)"[^"]*?)( Did you mean "[^"]*"\?)?$`)

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -85,6 +86,8 @@ type block struct {
 	label hcl.Range // of the label; of the header when it has none
 	args  map[string]*hcl.Attribute
 	parts map[string][]*block // by kind, in the order of the files
+
+	faulty bool // its shape has a mistake, so that something may be missing from it
 }
 
 // String names the block the way it is written: `guest "web"`.
@@ -102,7 +105,7 @@ func (s schema) read(body hcl.Body) (args map[string]*hcl.Attribute, parts map[s
 		return args, nil, diags
 	}
 	content, diags := body.Content(s.body())
-	s.improve(diags)
+	diags = s.improve(diags)
 	parts = map[string][]*block{}
 	for _, b := range content.Blocks {
 		inner := &block{kind: b.Type, at: b.DefRange, label: b.DefRange}
@@ -111,14 +114,16 @@ func (s schema) read(body hcl.Body) (args map[string]*hcl.Attribute, parts map[s
 		}
 		var moreDiags hcl.Diagnostics
 		inner.args, inner.parts, moreDiags = s.blocks[b.Type].read(b.Body)
+		inner.faulty = moreDiags.HasErrors()
 		diags = append(diags, moreDiags...)
 		parts[b.Type] = append(parts[b.Type], inner)
 	}
 	return content.Attributes, parts, diags
 }
 
-// improve replaces HCL's guesses at unknown names, which take "role" for "file".
-func (s schema) improve(diags hcl.Diagnostics) {
+// improve replaces HCL's guesses at unknown names, which take "role" for "file". It drops what is said about a required
+// argument that is there under a mistyped name.
+func (s schema) improve(diags hcl.Diagnostics) hcl.Diagnostics {
 	names := append(append(sortedKeys(s.blocks), s.required...), s.optional...)
 	for _, d := range diags[:min(len(diags), maxProblems)] {
 		switch d.Summary {
@@ -126,7 +131,17 @@ func (s schema) improve(diags hcl.Diagnostics) {
 			suggest(d, names)
 		}
 	}
+	return slices.DeleteFunc(diags, func(missing *hcl.Diagnostic) bool {
+		m := missingRE.FindStringSubmatch(missing.Detail)
+		if m == nil || missing.Summary != "Missing required argument" {
+			return false
+		}
+		suggestion := fmt.Sprintf(" Did you mean %q?", m[1])
+		return slices.ContainsFunc(diags, func(d *hcl.Diagnostic) bool { return strings.HasSuffix(d.Detail, suggestion) })
+	})
 }
+
+var missingRE = regexp.MustCompile(`^The argument "([^"]+)" is required`)
 
 // parse reads and guards a file and hands it to HCL. The result is nil when there are errors that leave nothing to go
 // on with.

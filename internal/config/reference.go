@@ -97,6 +97,8 @@ func (l *loader) checkReference(ref reference, sc *scope) *hcl.Diagnostic {
 func (l *loader) misplaced(ref reference, sc *scope) *hcl.Diagnostic {
 	known := []string{"var", "local", "image", "network", "guest", "path"}
 	switch {
+	case len(sc.roots) == 0:
+		return problem(ref.at, "Unknown reference", "Nothing can be referred to here. Write the value itself.")
 	case ref.kind == "each":
 		return problem(ref.at, "Unknown reference",
 			"each.key and each.value exist only inside a guest that has for_each. Give the guest a for_each, or use another value.")
@@ -107,12 +109,12 @@ func (l *loader) misplaced(ref reference, sc *scope) *hcl.Diagnostic {
 	case ref.name == "" && didYouMean(ref.kind, known) == "":
 		return problem(ref.at, "Unknown reference",
 			"%s is no value. Write text in quotes: %q. References start with %s.",
-			quote(ref.kind), ref.kind, list(known))
+			quote(ref.kind), ref.kind, list(sc.roots))
 	}
 	hint := didYouMean(ref.kind, known)
 	if hint == "" {
 		hint = " Write one that does."
 	}
 	return problem(ref.at, "Unknown reference", "%s refers to nothing: references start with %s.%s",
-		quote(ref.String()), list(known), hint)
+		quote(ref.String()), list(sc.roots), hint)
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/hcl/v2"
+
 	"jeos/internal/config"
 	"jeos/internal/diag"
 )
@@ -23,7 +25,7 @@ func TestSecretsStaySecret(t *testing.T) {
 		`cpus = length(regex("(${var.psk}", "x"))`,
 		`cpus = 1 + var.psk`,
 		`cpus = jsondecode(var.psk)`,
-		`cpus = yamldecode(var.psk)`,
+		`cpus = csvdecode(var.psk)`,
 		`cpus = { a = 1 }[var.psk]`,
 		`cpus = [1][var.psk]`,
 		`cpus = var.psk.attribute`,
@@ -57,6 +59,13 @@ func TestSecretsStaySecret(t *testing.T) {
 		`user "a" { ssh_keys = ["-----BEGIN RSA PRIVATE KEY-----\nCaNaRy-1234567890"] }`,
 		`user "a" { ssh_keys = "-----BEGIN RSA PRIVATE KEY-----\nCaNaRy-1234567890" }`,
 		`user "a" { hashed_password = "CaNaRy-1234567890" }`,
+		`user "a" { hashed_password = ["CaNaRy-1234567890"] }`,
+		`user "a" { pasword = "CaNaRy-1234567890" }`,
+		`user "a" { pass = "CaNaRy-1234567890" }`,
+		`user "a" { password = "CaNaRy-1234567890 }`,
+		"user \"a\" {\n  password = \"x\"\n  password = \"CaNaRy-1234567890\"\n}",
+		`user "a" { password = CaNaRy-1234567890 }`,
+		`user "a" { password = CaNaRy-1234567890.x }`,
 		`user "a" { password = 1 + "CaNaRy-1234567890" }`,
 		`apt { proxy = var.psk }`,
 		`file "/x" { content = "${var.psk}\u0001" }`,
@@ -84,21 +93,70 @@ func TestSecretsStaySecret(t *testing.T) {
 			if site != nil {
 				t.Fatal("loads")
 			}
-			var shown bytes.Buffer
-			for _, show := range []func() error{
-				func() error { return diag.Text(&shown, files, diags, diag.Options{Color: true}) },
-				func() error { return diag.JSON(&shown, files, diags, diag.Options{}) },
-			} {
-				if err := show(); err != nil {
-					t.Fatal(err)
-				}
+			checkUnseen(t, canary, dir, files, diags)
+		})
+	}
+}
+
+// TestSecretsOfBrokenVariables puts a canary into variables whose block or value is wrong.
+func TestSecretsOfBrokenVariables(t *testing.T) {
+	const canary = "canary"
+	const good = "variable \"psk\" {\n  sensitive = true\n}\n"
+	variable := func(args string) string { return "variable \"psk\" {\n" + args + "\n}\n" }
+	for name, test := range map[string]struct {
+		variable, file, values string
+		unread                 bool // the file as a whole
+	}{
+		"mistyped":         {variable("sensitve = true"), "x.auto.jeosvars", "psk = \"canary\"\n", false},
+		"in quotes":        {variable("sensitive = \"true\""), "x.auto.jeosvars", "psk = \"canary\"\n", false},
+		"as a reference":   {variable("sensitive = yes"), "x.auto.jeosvars", "psk = \"canary\"\n", false},
+		"with a type":      {variable("sensitve = true\ntype = number"), "x.auto.jeosvars", "psk = \"canary\"\n", false},
+		"in a second one":  {"variable \"psk\" {}\n" + good, "x.auto.jeosvars", "psk = \"canary\"\n", false},
+		"unclosed":         {good, "x.auto.jeosvars", "psk = \"canary\n", true},
+		"not in quotes":    {good, "x.auto.jeosvars", "psk = canary\n", false},
+		"no equals sign":   {good, "x.auto.jeosvars", "psk canary\n", true},
+		"a block":          {good, "x.auto.jeosvars", "canary {\n}\n", true},
+		"JSON keyword":     {good, "x.auto.jeosvars.json", `{"psk": canary}`, true},
+		"JSON template":    {good, "x.auto.jeosvars.json", `{"psk": "${canary}"}`, false},
+		"JSON, unclosed":   {good, "x.auto.jeosvars.json", `{"psk": "canary}`, true},
+		"JSON, two values": {good, "x.auto.jeosvars.json", `{"psk": "x" canary}`, true},
+		"unknown function": {good, "x.auto.jeosvars", "psk = canary(1)\n", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := writeFiles(t, map[string]string{
+				"main.jeos.hcl": "jeos {\n  site = \"s\"\n}\nvariable \"other\" {}\n" + test.variable +
+					"guest \"g\" {\n  image = image.none\n  cpus = var.psk\n  timezone = \"${var.psk} !\"\n}\n",
+				test.file: test.values,
+			})
+			site, files, diags := config.Load(testOptions(dir))
+			if site != nil {
+				t.Fatal("loads")
 			}
-			for _, d := range diags {
-				shown.WriteString(d.Error())
-			}
-			if strings.Contains(strings.ToLower(shown.String()), strings.ToLower(canary)) {
-				t.Errorf("the secret is shown:\n%s", shown.String())
+			checkUnseen(t, canary, dir, files, diags)
+			if test.unread && strings.Contains(diags.Error(), "Missing value") {
+				t.Errorf("a value that could not be read is missing, too: %v", diags)
 			}
 		})
+	}
+}
+
+// checkUnseen looks for a canary in all that can be made of the diagnostics of the site in dir.
+func checkUnseen(t *testing.T, canary, dir string, files map[string]*hcl.File, diags hcl.Diagnostics) {
+	t.Helper()
+	var shown bytes.Buffer
+	for _, show := range []func() error{
+		func() error { return diag.Text(&shown, files, diags, diag.Options{Color: true}) },
+		func() error { return diag.JSON(&shown, files, diags, diag.Options{}) },
+	} {
+		if err := show(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, d := range diags {
+		shown.WriteString(d.Error())
+	}
+	text := strings.ReplaceAll(shown.String(), dir, "") // which has the name of the test in it
+	if strings.Contains(strings.ToLower(text), strings.ToLower(canary)) {
+		t.Errorf("the secret is shown:\n%s", text)
 	}
 }

@@ -96,6 +96,9 @@ func (s *section) conceal(name string, from int) {
 	}
 	for _, diag := range s.diags[from:] {
 		diag.Extra = hidden{}
+		if diag.Summary == "Unknown reference" && !strings.HasPrefix(diag.Detail, "There is no ") {
+			diag.Detail = "This refers to nothing. Write text in quotes, or a reference like var.NAME."
+		}
 	}
 }
 

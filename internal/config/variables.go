@@ -26,11 +26,19 @@ type variable struct {
 	failed    bool      // a problem with it has been reported
 }
 
-const variablePrefix = "JEOS_VAR_"
+const (
+	variablePrefix = "JEOS_VAR_"
+	maxType        = 10_000 // bytes; in JSON a type is a string, which HCL parses as an expression without any limit
+)
 
 // loadVariables makes the values of all variables: default, environment, *.auto.jeosvars, flags; the last one wins.
 func (l *loader) loadVariables(blocks []*block) {
 	byName := l.checkNames(blocks, identifierRE, identifierRule)
+	for _, b := range blocks {
+		if first := byName[b.name]; first != b {
+			first.faulty = true // perhaps the other one says that it is sensitive
+		}
+	}
 	for _, name := range sortedKeys(byName) {
 		l.variables[name] = l.declareVariable(byName[name])
 	}
@@ -72,10 +80,17 @@ func (l *loader) loadVariables(blocks []*block) {
 
 func (l *loader) declareVariable(b *block) *variable {
 	v := &variable{section: l.section(b, &scope{}), typ: cty.DynamicPseudoType, literal: true}
+	before := len(l.diags)
 	v.sensitive = v.flag("sensitive", false)
 	v.nullable = v.flag("nullable", true)
 	v.text("description", "description", "")
+	v.sensitive = v.sensitive || b.faulty || l.diags[before:].HasErrors() // who knows what the block was to say
 	if attr, ok := b.args["type"]; ok {
+		if at := attr.Expr.Range(); at.End.Byte-at.Start.Byte > maxType {
+			l.add(at, "Type too long", "A type has at most 10,000 bytes here. Write a shorter one, or any.")
+			v.failed = true
+			return v
+		}
 		typ, defaults, diags := typeexpr.TypeConstraintWithDefaults(attr.Expr)
 		l.diags = append(l.diags, diags...)
 		if diags.HasErrors() {
@@ -129,6 +144,7 @@ func (l *loader) readVariableFile(path, shown string) {
 	nowhere := hcl.Range{Filename: path, Start: hcl.InitialPos, End: hcl.InitialPos}
 	src, err := readText(path, shown, maxFile)
 	if err != nil {
+		l.unreadVars = true
 		l.add(nowhere, "Unreadable file", "This variable file cannot be used: %s. Repair it, or leave it out.", err)
 		return
 	}
@@ -138,7 +154,8 @@ func (l *loader) readVariableFile(path, shown string) {
 	if file != nil && !diags.HasErrors() {
 		args, diags = file.Body.JustAttributes()
 	}
-	l.diags = append(l.diags, diags...)
+	l.addQuiet(diags)
+	l.unreadVars = l.unreadVars || diags.HasErrors()
 	for _, name := range sortedKeys(args) {
 		v, ok := l.variables[name]
 		if !ok {
@@ -152,16 +169,26 @@ func (l *loader) readVariableFile(path, shown string) {
 			continue
 		}
 		value, diags := args[name].Expr.Value(nil)
-		for _, diag := range diags {
-			diag.Expression, diag.EvalContext = nil, nil
-		}
-		l.diags = append(l.diags, diags...)
+		l.addQuiet(diags)
 		if diags.HasErrors() {
 			v.failed = true
 			continue
 		}
 		v.set(value, args[name].Expr.Range(), "The value")
 	}
+}
+
+// addQuiet collects HCL's diagnostics about a variable file without what they repeat of it.
+func (l *loader) addQuiet(diags hcl.Diagnostics) {
+	for _, diag := range diags {
+		diag.Expression, diag.EvalContext = nil, nil
+		if strings.ContainsAny(diag.Summary+diag.Detail, "\"'`") {
+			diag.Summary = "Invalid variable file"
+			diag.Detail = "Variable files hold lines like NAME = VALUE, and this place is none. What stands there is not shown," +
+				" because it may be a secret. Correct it."
+		}
+	}
+	l.diags = append(l.diags, diags...)
 }
 
 func (v *variable) fail(at hcl.Range, summary, detail string, args ...any) {
@@ -212,7 +239,7 @@ func (v *variable) finish() cty.Value {
 	if v.value == cty.NilVal {
 		v.value = v.def
 	}
-	if v.failed {
+	if v.failed || v.value == cty.NilVal && v.unreadVars {
 		return cty.DynamicVal
 	}
 	if v.value == cty.NilVal {
