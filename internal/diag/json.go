@@ -97,6 +97,7 @@ func forJSON(files map[string]*hcl.File, d *hcl.Diagnostic, opt Options) diagnos
 		if line.number == 0 {
 			break
 		}
+		line = line.excerpt(maxWidth)
 		if line.number == d.Subject.Start.Line {
 			out.Snippet.HighlightStart = len(code) + line.start
 		}

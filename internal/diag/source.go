@@ -3,6 +3,7 @@ package diag
 import (
 	"bytes"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -35,6 +36,7 @@ func sourceLines(src []byte, d *hcl.Diagnostic) []sourceLine {
 			line := sourceLine{number: number, text: bytes.TrimSuffix(src[start:end], []byte("\r"))}
 			line.start = min(max(0, d.Subject.Start.Byte-start), len(line.text))
 			line.end = min(max(0, d.Subject.End.Byte-start), len(line.text))
+			line = line.excerpt(maxLine)
 			line.underlined = line.end > line.start || d.Subject.Start.Byte >= start && d.Subject.Start.Byte <= end
 			if start < shown.End.Byte || line.underlined {
 				out = append(out, line)
@@ -52,6 +54,38 @@ func sourceLines(src []byte, d *hcl.Diagnostic) []sourceLine {
 		out[i].underlined = out[i].underlined && !out[i-1].underlined && d.Context != nil
 	}
 	return out
+}
+
+const (
+	maxLine  = 4096 // bytes of a line that are looked at
+	maxWidth = 240  // columns of a line that are shown when nobody says how many there are
+)
+
+// excerpt cuts a line that has more than so many bytes, so that the start of the subject is in the middle.
+func (l sourceLine) excerpt(most int) sourceLine {
+	if len(l.text) <= most {
+		return l
+	}
+	const mark = "…"
+	from := min(max(0, l.start-most/2), len(l.text)-most)
+	to := from + most
+	for from > 0 && !utf8.RuneStart(l.text[from]) {
+		from--
+	}
+	for to < len(l.text) && !utf8.RuneStart(l.text[to]) {
+		to++
+	}
+	text, shift := l.text[from:to:to], -from
+	if to < len(l.text) {
+		text = append(text, mark...)
+	}
+	if from > 0 {
+		text, shift = append([]byte(mark), text...), len(mark)-from
+	}
+	l.text = text
+	l.start = min(max(0, l.start+shift), len(text))
+	l.end = min(max(0, l.end+shift), len(text))
+	return l
 }
 
 // split returns the line before, in and after the subject.

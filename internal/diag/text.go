@@ -98,9 +98,11 @@ func (p printer) source(line sourceLine) {
 	}
 	prefix := fmt.Sprintf("  %4d: ", line.number)
 	before, subject, after := line.split()
+	most := maxWidth
 	if p.opt.Width > 0 {
-		before, subject, after = fit(before, subject, after, max(20, p.opt.Width-len(prefix)))
+		most = max(20, p.opt.Width-len(prefix))
 	}
+	before, subject, after = fit(before, subject, after, most)
 	left, middle, right := join(before), join(subject), join(after)
 	fmt.Fprintf(p, "%s%s%s%s\n", prefix, left, p.paint(bold+underline, middle), strings.TrimRight(right, " "))
 	if line.underlined {

@@ -2,6 +2,7 @@ package diag_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -288,5 +289,52 @@ func TestWriteErrors(t *testing.T) {
 	}
 	if err := diag.JSON(broken{}, nil, diags, diag.Options{}); err == nil {
 		t.Error("JSON hides the error of its writer")
+	}
+}
+
+// TestLongLines shows one place of a line that is as long as a file.
+func TestLongLines(t *testing.T) {
+	for name, fill := range map[string]string{"ASCII": "x", "wide": "語", "combining": "e\u0301", "blanks": " "} {
+		for place, width := range map[string]int{"start": 0, "middle": 0, "end": 100} {
+			t.Run(name+" "+place, func(t *testing.T) {
+				long := strings.Repeat(fill, 200_000/len(fill))
+				src := map[string]string{
+					"start":  "NEEDLE" + long,
+					"middle": long + "NEEDLE" + long,
+					"end":    long + "NEEDLE",
+				}[place]
+				start := strings.Index(src, "NEEDLE")
+				files := map[string]*hcl.File{"a.hcl": {Bytes: []byte(src)}}
+				d := hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Bad", Subject: &hcl.Range{
+					Filename: "a.hcl", Start: hcl.Pos{Line: 1, Byte: start}, End: hcl.Pos{Line: 1, Byte: start + 6},
+				}}}
+				var text, asJSON bytes.Buffer
+				if err := diag.Text(&text, files, d, diag.Options{Width: width}); err != nil {
+					t.Fatal(err)
+				}
+				if text.Len() > 2500 || !strings.Contains(text.String(), "NEEDLE") || !strings.Contains(text.String(), " ^^^^^^\n") {
+					t.Errorf("%d bytes of text: %.3000s", text.Len(), text.String())
+				}
+				if err := diag.JSON(&asJSON, files, d, diag.Options{}); err != nil {
+					t.Fatal(err)
+				}
+				var report struct {
+					Diagnostics []struct {
+						Snippet struct {
+							Code  string
+							Start int `json:"highlight_start_offset"`
+							End   int `json:"highlight_end_offset"`
+						}
+					}
+				}
+				if err := json.Unmarshal(asJSON.Bytes(), &report); err != nil {
+					t.Fatal(err)
+				}
+				snippet := report.Diagnostics[0].Snippet
+				if len(snippet.Code) > 260 || snippet.Code[snippet.Start:snippet.End] != "NEEDLE" {
+					t.Errorf("%+v", snippet)
+				}
+			})
+		}
 	}
 }
