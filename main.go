@@ -16,10 +16,11 @@ func main() { os.Exit(run()) }
 
 func run() int {
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ending := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
+	signal.Notify(signals, ending...)
 	// A reader of the output that goes away must not end an apply: caught, the signal is an error of the write.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	return cli.Main(context.Background(), os.Args[1:], cli.Process(open, signals))
+	return cli.Main(context.Background(), os.Args[1:], cli.Process(open, signals, func() { signal.Reset(ending...) }))
 }
 
 func open(ctx context.Context, uri string, readOnly bool) (plan.Hypervisor, error) {

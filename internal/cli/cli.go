@@ -31,13 +31,16 @@ type System struct {
 	Env     func(string) (string, bool) // as os.LookupEnv
 	Open    Opener
 	Signals <-chan os.Signal // that ask jeos to end; nil: none come
+	// Release gives signals their usual effect back, which ends the process. It is called once jeos was told to end at
+	// once. Nil: nothing is to be done for that.
+	Release func()
 	// Scratch makes a private folder for temporary files the one that this process uses. The function that it returns
 	// removes it. Nil leaves temporary files where they are.
 	Scratch func() (end func(), err error)
 }
 
-// Process returns the System of this process.
-func Process(open Opener, signals <-chan os.Signal) System {
+// Process returns the System of this process. See System for signals and release.
+func Process(open Opener, signals <-chan os.Signal, release func()) System {
 	return System{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		InTerminal:  term.IsTerminal(int(os.Stdin.Fd())),
@@ -46,6 +49,7 @@ func Process(open Opener, signals <-chan os.Signal) System {
 		Env:         os.LookupEnv,
 		Open:        open,
 		Signals:     signals,
+		Release:     release,
 		Scratch:     func() (func(), error) { return scratch(os.LookupEnv) },
 	}
 }
@@ -59,7 +63,7 @@ func Main(ctx context.Context, args []string, sys System) int {
 		out:       &answer{to: sys.Out},
 		err:       &relay{to: sys.Err},
 		log:       zerolog.Nop(),
-		interrupt: newInterruption(cancel),
+		interrupt: newInterruption(cancel, sys.Release),
 	}
 	go p.interrupt.watch(ctx, sys.Signals)
 

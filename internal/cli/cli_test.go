@@ -122,7 +122,8 @@ func TestConfirmInterrupted(t *testing.T) {
 func TestInterruption(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	gentle := 0
-	i := newInterruption(cancel)
+	released := 0
+	i := newInterruption(cancel, func() { released++ })
 	i.soften(func() { gentle++ })
 	i.signal()
 	select {
@@ -130,18 +131,18 @@ func TestInterruption(t *testing.T) {
 	default:
 		t.Error("the first signal does not close stop")
 	}
-	if gentle != 1 || !i.pending() || ctx.Err() != nil {
+	if gentle != 1 || !i.pending() || ctx.Err() != nil || released != 0 {
 		t.Errorf("after the first signal: gentle %d, pending %t, %v", gentle, i.pending(), ctx.Err())
 	}
 	i.signal()
-	if gentle != 1 || context.Cause(ctx) != errInterrupted {
+	if gentle != 1 || context.Cause(ctx) != errInterrupted || released != 1 {
 		t.Errorf("after the second signal: gentle %d, %v", gentle, context.Cause(ctx))
 	}
 }
 
 func TestInterruptionAtOnce(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
-	newInterruption(cancel).signal()
+	newInterruption(cancel, nil).signal()
 	if context.Cause(ctx) != errInterrupted {
 		t.Errorf("a signal does not end a command that asks for nothing else: %v", context.Cause(ctx))
 	}

@@ -21,7 +21,7 @@ both as files and as the ISO image. libvirt is not asked, so the host is taken t
 
 DIR must be empty or missing. Seeds hold the secrets of the files; only this user can read what is written.
 ` + exitStatus,
-		Example: "  jeos build /tmp/home\n  virt-xml-validate /tmp/home/*/domain.xml",
+		Example: "  jeos build /tmp/home\n  virt-xml-validate /tmp/home/domain/*.xml",
 		Args:    positional(1, 1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return runBuild(cmd.Context(), p, args[0]) },
 	}

@@ -2,8 +2,9 @@ package cli
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
-	"os"
+	"io/fs"
 	"path/filepath"
 	"strings"
 
@@ -43,6 +44,9 @@ EXIT STATUS
 
 func runFmt(p *program, opt FmtOptions) error {
 	paths, err := config.Files(p.global.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return failed("No site", fmt.Errorf("there is no folder %q. Name the folder of a site with -C", p.global.Dir))
+	}
 	if err != nil {
 		return failed("Reading the folder failed", err)
 	}
@@ -56,9 +60,9 @@ func runFmt(p *program, opt FmtOptions) error {
 		if strings.HasSuffix(path, ".json") {
 			continue
 		}
-		src, err := os.ReadFile(path)
+		src, err := config.ReadFile(path)
 		if err != nil {
-			return failed("Reading a file failed", err)
+			return failed("Unreadable file", fmt.Errorf("%w. Repair it, or move it out of the folder", err))
 		}
 		files[path] = &hcl.File{Bytes: src}
 		formatted, moreDiags := config.Format(src, path)

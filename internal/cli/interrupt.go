@@ -11,14 +11,16 @@ import (
 type interruption struct {
 	stop   chan struct{}
 	cancel context.CancelCauseFunc
+	// release gives signals their usual effect back, so that one more ends a process that hangs; nil: it stays as it is.
+	release func()
 
 	mu      sync.Mutex
 	gentle  func() // called once, by the first signal
 	stopped bool
 }
 
-func newInterruption(cancel context.CancelCauseFunc) *interruption {
-	return &interruption{stop: make(chan struct{}), cancel: cancel}
+func newInterruption(cancel context.CancelCauseFunc, release func()) *interruption {
+	return &interruption{stop: make(chan struct{}), cancel: cancel, release: release}
 }
 
 // watch turns signals into interruptions until ctx ends.
@@ -38,6 +40,9 @@ func (i *interruption) signal() {
 	defer i.mu.Unlock()
 	if i.gentle == nil || i.stopped {
 		i.cancel(errInterrupted)
+		if i.release != nil {
+			i.release()
+		}
 		return
 	}
 	i.stopped = true

@@ -12,8 +12,8 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// lockSite keeps two applies of one site on one host from running at once, as far as both run as this user on this
-// machine. The kernel releases the lock when the process ends, however it ends, so a lock is never stale and its file is
+// lockSite keeps two applies of one site on one host apart, per user and machine: those of other users and from other
+// machines it knows nothing of. The kernel releases the lock when the process ends, however it ends, so a lock is never stale and its file is
 // never removed. The file says who holds the lock.
 func (p *program) lockSite(s *site) (unlock func(), err error) {
 	dir, err := runtimeDir(p.sys.Env)

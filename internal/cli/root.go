@@ -91,8 +91,8 @@ func didYouMean(names []string) string {
 }
 
 var (
-	unknownFlag     = regexp.MustCompile(`^unknown flag: --(\S+)$`)
-	singleDashWords = regexp.MustCompile(`^unknown shorthand flag: '.' in -(\S\S+)$`)
+	unknownFlag     = regexp.MustCompile(`^unknown flag: --([^=\s]+)`)
+	singleDashWords = regexp.MustCompile(`^unknown shorthand flag: '.' in -([^=\s]+)`)
 	invalidValue    = regexp.MustCompile(`(?s)^invalid argument .* for "(-[^"]+)" flag: (.*)$`)
 )
 
@@ -103,10 +103,26 @@ func flagError(cmd *cobra.Command, err error) error {
 		return misused(cmd, "There is no flag --%s.%s", m[1], didYouMean(flagsLike(cmd, m[1])))
 	}
 	if m := singleDashWords.FindStringSubmatch(text); m != nil {
-		return misused(cmd, "There is no flag -%s.%s", m[1], didYouMean(flagsLike(cmd, m[1])))
+		var like []string
+		if len(m[1]) > 1 { // one letter is like too much
+			like = flagsLike(cmd, m[1])
+		}
+		return misused(cmd, "There is no flag -%s.%s", m[1], didYouMean(like))
 	}
 	if m := invalidValue.FindStringSubmatch(text); m != nil {
-		return misused(cmd, "The value of %s is wrong: %s.", m[1], m[2])
+		return misused(cmd, "The value of %s is wrong: %s.", m[1], wanted(m[2]))
 	}
+	text, _, _ = strings.Cut(text, "=")
 	return misused(cmd, "%s.", strings.ToUpper(text[:1])+text[1:])
+}
+
+// wanted words what is wrong with the value of a flag; for strconv's errors, which repeat the value, what to write.
+func wanted(text string) string {
+	switch {
+	case strings.HasPrefix(text, "strconv.ParseBool"):
+		return "write true or false"
+	case strings.HasPrefix(text, "strconv."):
+		return "write a whole number"
+	}
+	return text
 }
