@@ -162,6 +162,31 @@ guest "solo" {
 	s.awaitReady()
 }
 
+// TestLabFailedFirstBoot has a command fail inside a guest: apply says what the guest said, and what was on its console.
+func TestLabFailedFirstBoot(t *testing.T) {
+	s := newLabSite(t, "failed", map[string]string{"site.jeos.hcl": `
+jeos {
+  site = "SITE"
+}
+
+image "base" {
+  source = "IMAGE"
+}
+
+guest "solo" {
+  image = image.base
+  run   = ["echo the canary sings", "exit 3"]
+}
+`})
+	_, errs := s.run2(1, "apply", "--auto-approve")
+	mustHold(t, errs, "its first boot ended in an error", "the canary sings", "--replace")
+	out, err := s.command("status").CombinedOutput()
+	if err == nil {
+		t.Errorf("the status is fine:\n%s", out)
+	}
+	mustHold(t, string(out), "solo", "error")
+}
+
 // accessTime is when libvirt looked at a volume last, and so changes when somebody looks.
 var accessTime = regexp.MustCompile(`<atime>.*</atime>`)
 

@@ -10,9 +10,9 @@ import (
 )
 
 // Build returns everything that the site is made of on that host, sorted by address: the pool, the images that guests
-// use, the networks, and the guests with their volumes. The contents of volumes are made when they are opened; seeds are
-// rendered here all the same, so that one that cannot be is found before anything is touched. An error means that, or
-// that the site breaks a rule that internal/config should have checked.
+// use, the networks, and the guests with their volumes. It renders no seed; the contents of volumes are made when they
+// are opened. An error means that a seed's digests could not be computed, or that the site breaks a rule that
+// internal/config should have checked.
 func Build(site *config.Site, host Host) ([]plan.Resource, error) {
 	b := &builder{
 		site: site, host: host, poolPath: cmp.Or(host.PoolPath, site.Pool.Path),
@@ -117,9 +117,6 @@ func (b *builder) addGuests() error {
 
 // addGuest adds a guest and its volumes.
 func (b *builder) addGuest(g *config.Guest) error {
-	if _, err := renderSeed(b.site, g, InstanceID(b.site.Name, g.Name)); err != nil {
-		return err
-	}
 	seed, err := seedAttrs(b.site, g, b.hasher)
 	if err != nil {
 		return err

@@ -269,3 +269,20 @@ func TestKeptDiskIsNotForgotten(t *testing.T) {
 		})
 	}
 }
+
+// TestPlanRefusesSeedThatCannotBe finds a seed that is too large before anything is touched.
+func TestPlanRefusesSeedThatCannotBe(t *testing.T) {
+	site := testSite()
+	inv := applied(build(t, site, testHost()))
+	g := testGuest(site)
+	g.Protect = false
+	g.Files = append(g.Files, config.File{Path: "/large", Content: make([]byte, 2<<20), Mode: 0o644, Owner: "root:root"})
+	if _, err := Plan(site, inv, plan.Options{}); err != nil {
+		t.Errorf("the guest that is there is refused: %v", err)
+	}
+	_, err := Plan(site, inv, plan.Options{Replace: []plan.Addr{guestAddr(g.Name)}})
+	var refusal *plan.Refusal
+	if !errors.As(err, &refusal) || len(refusal.Problems) != 1 || refusal.Problems[0].Summary != "Content cannot be made" {
+		t.Errorf("got %v", err)
+	}
+}

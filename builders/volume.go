@@ -129,14 +129,20 @@ func (b *builder) seedVolume(d *domain) (plan.Resource, error) {
 	name := SeedVolume(d.site, d.guest.Name, d.seed)
 	xml, err := volumeXML(name, "raw", 0, nil)
 	return plan.Resource{
-		Addr:    volumeAddr(d.guest.Name, seedName(d.seed)),
-		Host:    name,
-		Origin:  d.guest.Origin,
-		Parent:  guestAddr(d.guest.Name),
-		Hidden:  true,
-		XML:     xml,
-		Needs:   []plan.Addr{b.pool()},
-		Content: &plan.Content{Open: func() (io.ReadCloser, int64, error) { return openSeed(b.site, d.guest) }},
+		Addr:   volumeAddr(d.guest.Name, seedName(d.seed)),
+		Host:   name,
+		Origin: d.guest.Origin,
+		Parent: guestAddr(d.guest.Name),
+		Hidden: true,
+		XML:    xml,
+		Needs:  []plan.Addr{b.pool()},
+		Content: &plan.Content{
+			Open: func() (io.ReadCloser, int64, error) { return openSeed(b.site, d.guest) },
+			Check: func() error {
+				_, err := renderSeed(b.site, d.guest, InstanceID(b.site.Name, d.guest.Name))
+				return err
+			},
+		},
 	}, err
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // defaultStopTimeout is for guests that are not in the files and whose metadata does not say.
@@ -180,7 +182,13 @@ func (d *differ) emitImages() {
 	}
 }
 
+// upload adds the upload of a volume, and refuses one whose content cannot be made.
 func (d *differ) upload(w *Resource, needs ...[]int) int {
+	if check := w.Content.Check; check != nil {
+		if err := check(); err != nil {
+			d.problem(shown(w.Addr, w.Parent, w.Hidden), "Content cannot be made", capital(err.Error())+".")
+		}
+	}
 	return d.steps.add(Step{Verb: UploadVolume, Addr: shown(w.Addr, w.Parent, w.Hidden), Host: w.Host, Pool: d.actual.Pool, Content: w.Content}, needs...)
 }
 
@@ -275,4 +283,10 @@ func (d *differ) pending(a Addr, attrs []AttrChange) {
 	if len(attrs) > 0 {
 		d.plan.Pending = append(d.plan.Pending, Change{Addr: a, Action: Update, Attrs: attrs, Effect: Restart})
 	}
+}
+
+// capital makes the text of an error a sentence's beginning.
+func capital(text string) string {
+	r, n := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(r)) + text[n:]
 }

@@ -65,4 +65,5 @@ type Resource struct {
 type Content struct {
 	SHA256 string                               // lower-case hex of the whole; empty when it is not known before
 	Open   func() (io.ReadCloser, int64, error) // the stream and its length in bytes
+	Check  func() error                         // tells beforehand that Open cannot work; nil: nothing to check
 }
