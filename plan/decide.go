@@ -192,6 +192,9 @@ func (d *differ) spread() {
 				continue
 			}
 			if d.opt.NoRestart {
+				if n.have.State == Off {
+					d.notice(g.want.Addr, "stays cut off from %s until it is restarted", a)
+				}
 				continue
 			}
 			g.stop, g.start = true, g.want.Running == nil || *g.want.Running

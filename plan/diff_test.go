@@ -354,6 +354,20 @@ func TestDiffTargetRefusesToCutOffOthers(t *testing.T) {
 	}
 }
 
+func TestDiffNetworkStartedUnderGuests(t *testing.T) {
+	stopped := applied(site(), func(m map[Addr]*Object) { m[lan].State, m[lan].Attrs["active"], m[lan].Live = Off, "false", nil })
+	p, err := Diff(site(), stopped, Options{NoRestart: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := lines(p.Steps), "0 start network lan\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if len(p.Notices) != 1 || p.Notices[0].Addr != web {
+		t.Errorf("nothing says that the guest stays cut off: %v", p.Notices)
+	}
+}
+
 func TestDiffStraySeed(t *testing.T) {
 	stray := Addr{KindVolume, "old.seed-3"}
 	p, err := Diff(site(), applied(site(), func(m map[Addr]*Object) {
