@@ -184,7 +184,7 @@ guest "solo" {
 	if err == nil {
 		t.Errorf("the status is fine:\n%s", out)
 	}
-	mustHold(t, string(out), "solo", "error")
+	mustHold(t, string(out), "solo", "scripts-user")
 }
 
 // accessTime is when libvirt looked at a volume last, and so changes when somebody looks.
@@ -234,6 +234,27 @@ func TestLabForeign(t *testing.T) {
 	sameLines(t, "domains", names(t, "list", "--all", "--name"), []string{"own-g-x", "windows"})
 	if diff := cmp.Diff(before, look()); diff != "" {
 		t.Errorf("what is not jeos's has changed:\n%s", diff)
+	}
+}
+
+// TestLabPasswordsStay edits a guest into whose definition somebody put a password, which libvirt shows only when asked to.
+func TestLabPasswordsStay(t *testing.T) {
+	s := newLabSite(t, "secret", map[string]string{"site.jeos.hcl": strings.ReplaceAll(definedFiles, "10.89.", "10.96.")})
+	s.run(0, "apply", "--auto-approve")
+	const graphics = "<graphics type='vnc' port='-1' autoport='yes' passwd='s3cret'/>"
+	path := filepath.Join(t.TempDir(), "domain.xml")
+	xml := strings.Replace(virsh(t, "dumpxml", "--inactive", "secret-g-a"), "</devices>", graphics+"</devices>", 1)
+	if err := os.WriteFile(path, []byte(xml), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	virsh(t, "define", path)
+	s.mustBeEmpty()
+	s.write("site.jeos.hcl", strings.Replace(strings.ReplaceAll(definedFiles, "10.89.", "10.96."), "  running  = false\n", "  running  = false\n  memory   = \"256MiB\"\n", 1))
+	out, errs := s.run2(0, "--log-level", "trace", "apply", "--auto-approve")
+	s.mustBeEmpty()
+	mustHold(t, virsh(t, "dumpxml", "--inactive", "--security-info", "secret-g-a"), "passwd='s3cret'", "262144")
+	if strings.Contains(out+errs, "s3cret") {
+		t.Error("the password is shown")
 	}
 }
 
