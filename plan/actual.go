@@ -5,11 +5,19 @@ type Actual struct {
 	Pool string // name of the pool that holds the volumes
 	// Objects holds what belongs to the site, and the pool and images that it shares with others.
 	Objects map[Addr]*Object
+	// Bakes holds, by the name of the image, what a bake that did not come to its end left behind.
+	Bakes map[string]*Remains
 	// Foreign holds, by kind and host name, what has a name of the site's or an image's form but is not the site's:
 	// the value says in words why not ("it carries no owner mark of jeos").
 	Foreign map[Addr]string
 	// VolumesUnknown is set while the pool exists but is not active, so that nobody can say what it holds.
 	VolumesUnknown bool
+}
+
+// Remains are the parts of a bake that are on the host. Each of them may be missing.
+type Remains struct {
+	Guest, Network *Object
+	Volumes        []*Object // sorted by name
 }
 
 // State is the power state of a domain or network, reduced to what matters here.

@@ -14,6 +14,7 @@ type Options struct {
 	NoRestart bool   // change definitions, restart nothing
 	ForceStop bool   // pull the plug of every guest that does not shut down in time
 	NoWait    bool   // do not wait until started guests are ready
+	Images    []Addr // make these images, whether a guest needs them or not, and touch nothing else; empty: no such wish
 }
 
 // Problem is a reason why a plan must not be applied, in the form of a diagnostic.

@@ -48,6 +48,7 @@ type Resource struct {
 	Edit func(current string) (string, error)
 
 	Content *Content // what an uploaded volume holds
+	Bake    *Bake    // image: how it is made, where it is not uploaded
 	Size    int64    // volume: capacity in bytes; never shrinks
 
 	SizeDefault bool // volume: Size comes from the image, and says nothing about a disk that is there
@@ -58,6 +59,7 @@ type Resource struct {
 	ForceStop    bool          // guest: pull the plug after StopTimeout
 	ReadyTimeout time.Duration // guest: how long it may take to report ready
 	Protect      bool          // guest: refuse destroy and replace
+	FollowImage  bool          // guest: made anew when its image is another one
 	Keep         bool          // volume: survives replace and destroy of its guest
 }
 
@@ -66,4 +68,21 @@ type Content struct {
 	SHA256 string                               // lower-case hex of the whole; empty when it is not known before
 	Open   func() (io.ReadCloser, int64, error) // the stream and its length in bytes
 	Check  func() error                         // tells beforehand that Open cannot work; nil: nothing to check
+}
+
+// Bake is how a throw-away guest makes an image. The guest boots from a layer over another image, changes it, reports
+// ready and switches itself off; then the layer and what is below it are cloned into the image, and the guest goes away
+// with all that is its own. An image counts as made once its last clone is complete.
+type Bake struct {
+	Guest   Resource   // its Needs are the image below and the site's network, if it uses one
+	Network *Resource  // of its own, which comes and goes with it; nil: it has none
+	Volumes []Resource // its disks; the root disk is Guest.Body
+	Clones  []Clone    // in this order; the image itself is the last
+}
+
+// Clone copies the whole of what a volume shows to a guest into a new volume that stands by itself.
+type Clone struct {
+	From string // volume
+	To   string // volume
+	XML  string // definition of To
 }

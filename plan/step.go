@@ -22,6 +22,9 @@ const (
 	UploadVolume Verb = "upload volume"
 	// GrowVolume grows the volume Host to Size bytes, through the running domain Domain if it is running.
 	GrowVolume Verb = "grow volume"
+	// CloneVolume makes the volume Host of Pool, defined by XML, a copy of what the volume From shows, and ends with an
+	// empty volume Host + ".ok", which marks it as complete. A complete one is left as it is, an incomplete one is made anew.
+	CloneVolume Verb = "clone volume"
 	// DeleteVolume deletes the volume Host of Pool and its marker.
 	DeleteVolume Verb = "delete volume"
 	// DefineNetwork defines the network Host from XML over the same UUID.
@@ -62,6 +65,8 @@ type Step struct {
 	UUID    string        // of the domain or network
 	Pool    string        // of a volume
 	Domain  string        // GrowVolume: the domain that may have the volume open
+	From    string        // CloneVolume: the volume to copy
+	Remedy  string        // AwaitGuest: what to do when the guest's work fails, a clause; empty for the first boot of a guest
 	XML     string        // definition
 	Content *Content      // UploadVolume
 	Size    int64         // GrowVolume: bytes

@@ -24,6 +24,14 @@ type Options struct {
 	// Image returns the facts of an image file. Its error is a clause for people; it is shown at the source argument.
 	// The path is absolute. It cannot be nil when the site has images.
 	Image   func(path string) (ImageFile, error)
+	// Cached returns the absolute path at which the file with that hash is or will be, for images that the lock file pins.
+	// It cannot be nil when the site has such images.
+	Cached func(sha256 string) string
+	// Holds returns the names of the packages that the image file with that hash is known to hold. Not ok: nobody knows.
+	// Nil knows of none.
+	Holds func(sha256 string) (packages []string, ok bool)
+	// Ended returns the day on which support of a release of Ubuntu ended, in words for people, if it has. Nil: nobody knows.
+	Ended   func(release string) (day string, ended bool)
 	Version string // of jeos, for required_version; "" and "(devel)" satisfy everything
 }
 

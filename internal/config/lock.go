@@ -22,7 +22,31 @@ const LockFile = ".jeos.lock.hcl"
 
 // Lock is what a site must remember so that the same files keep giving the same result.
 type Lock struct {
+	Images    []LockedImage   // sorted by name
+	Bakes     []LockedBake    // sorted by image
 	Addresses []LockedAddress // sorted by guest and nic
+}
+
+// LockedImage pins the file of an image block that is fetched from the network.
+type LockedImage struct {
+	Name     string
+	Wants    string // what the block asked for when it was locked, see ImageRequest.Wants
+	URL      string // of exactly this file, for ever
+	SHA256   string // lower-case hex of the file
+	FileSize int64  // bytes
+	Format   string // "qcow2" or "raw"
+	Size     int64  // virtual size in bytes
+	Serial   string // of the publisher, "20261002"; empty when there is none
+	Signer   string // fingerprint in upper-case hex of the key that signed the hash; empty: the files say the hash
+
+	ManifestURL    string // of the list of packages in it; empty when there is none
+	ManifestSHA256 string // lower-case hex
+}
+
+// LockedBake is the serial of a baked image that was upgraded. Others have serial 1 and no entry.
+type LockedBake struct {
+	Image  string
+	Serial int
 }
 
 // LockedAddress are the addresses that were assigned to a nic. Those that the files give are not among them.

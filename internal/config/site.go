@@ -28,16 +28,39 @@ type Pool struct {
 	Origin string
 }
 
-// Image is a base image in a local file.
+// Image is what guests are made from: a local file, a file that the lock file pins, or the result of a bake.
 type Image struct {
 	Name     string
-	Path     string // absolute
+	Path     string // absolute, of the file or of its place in the cache, where it may be missing; empty for a bake
 	Format   string // "qcow2" or "raw"
-	SHA256   string // lower-case hex of the file
+	SHA256   string // lower-case hex of the file; empty for a bake
 	Size     int64  // virtual size in bytes
-	FileSize int64  // bytes
+	FileSize int64  // bytes; 0 for a bake
+	Locked   *LockedImage
+	Bake     *Bake
 	Origin   string // "main.jeos.hcl:12", as in all types here
 }
+
+// Bake is how an image is made from another one, by a throw-away guest.
+type Bake struct {
+	Base           string   // name of an Image
+	Serial         int      // counts from 1: an upgrade bakes the same recipe again under the next one
+	Packages       []string // in the order of the files, the guest agent's included
+	RemovePackages []string // in the order of the files
+	Apt            Apt
+	Files          []File // in the order of the files
+	Run            []Text // shell command lines, in the order of the files
+	Kernel         string // "keep", "generic" or "virtual"
+	CPUs           int
+	Memory         int64 // bytes
+	Timeout        time.Duration
+	Network        *Network // of its own, with NAT, named BakeName of the image; nil: NIC is on one of the site's
+	NIC            NIC      // its only one, with a default route
+}
+
+// BakeName is how the guest that bakes an image, and its network, are named. No guest or network of the files can have
+// such a name.
+func BakeName(image string) string { return "bake." + image }
 
 // Mode says how a network reaches the world.
 type Mode string
@@ -90,6 +113,7 @@ type Guest struct {
 	ForceStop      bool
 	ReadyTimeout   time.Duration
 	Protect        bool
+	FollowImage    bool     // on_image_change is "recreate"
 	NICs           []NIC    // in the order of the files: the order inside the guest
 	Disks          []Disk   // in the order of the files
 	Users          []User   // in the order of the files
