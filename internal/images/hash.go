@@ -16,15 +16,26 @@ func hashFile(ctx context.Context, file *os.File) (string, error) {
 		return "", err
 	}
 	sum := sha256.New()
-	for {
+	if err := copyContext(ctx, sum, file, func(int64) {}); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// copyContext copies to the end and says after every few MiB how far it is. It stops when ctx ends.
+func copyContext(ctx context.Context, to io.Writer, from io.Reader, progress func(done int64)) error {
+	for done := int64(0); ; {
 		if err := context.Cause(ctx); err != nil {
-			return "", err
+			return err
 		}
-		switch _, err := io.CopyN(sum, file, 4<<20); {
+		n, err := io.CopyN(to, from, 4<<20)
+		done += n
+		progress(done)
+		switch {
 		case errors.Is(err, io.EOF):
-			return hex.EncodeToString(sum.Sum(nil)), nil
+			return nil
 		case err != nil:
-			return "", err
+			return err
 		}
 	}
 }

@@ -1,4 +1,5 @@
-// Package images knows image files: what their headers say, whether a guest can be made from them, and their hashes.
+// Package images knows image files: what their headers say, whether a guest can be made from them, and their hashes. It
+// finds those that are published on the network, checks who signed them, and keeps them in a cache.
 package images
 
 import (

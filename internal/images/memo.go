@@ -71,7 +71,14 @@ func (m memo) load() string {
 
 // store remembers the hash. That it cannot is no error: the next call takes longer.
 func (m memo) store(sha256 string) {
-	if m.dir == "" || time.Since(time.Unix(0, max(m.key.Modified, m.key.Changed))) < settled {
+	if time.Since(time.Unix(0, max(m.key.Modified, m.key.Changed))) >= settled {
+		m.keep(sha256)
+	}
+}
+
+// keep is store for a file that nobody writes to any more.
+func (m memo) keep(sha256 string) {
+	if m.dir == "" {
 		return
 	}
 	content, err := json.Marshal(memoFile{m.key, sha256})
