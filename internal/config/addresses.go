@@ -21,7 +21,7 @@ func (n *Network) unusable(addr netip.Addr) string {
 		return fmt.Sprintf("%s is outside of the network's %s. Choose an address inside.", addr, list(ranges))
 	case addr == cidr.Addr():
 		return fmt.Sprintf("%s is the address of the network itself. Choose another one.", addr)
-	case addr.Is4() && addr == broadcast(cidr):
+	case addr.Is4() && addr == lastOf(cidr):
 		return fmt.Sprintf("%s is the broadcast address of the network. Choose another one.", addr)
 	case slices.Contains(n.Host, addr):
 		return fmt.Sprintf("%s is the host's own address on the network. Choose another one.", addr)
@@ -130,7 +130,7 @@ func (n *nic) missing() []netip.Prefix {
 
 // recall takes the addresses that the lock file gives, if they are still good.
 func (a *assignment) recall(h holder) {
-	entry, ok := a.lock.find(h.inst.name, h.nic.Name)
+	entry, ok := a.lock.address(h.inst.name, h.nic.Name)
 	if !ok || entry.Network != h.nic.Network {
 		return
 	}
@@ -186,7 +186,7 @@ func (a *assignment) record(h holder) {
 		}
 	}
 	slices.SortFunc(entry.Addresses, netip.Addr.Compare)
-	a.site.Lock.set(entry)
+	a.site.Lock.setAddress(entry)
 }
 
 // finish derives what follows from the addresses.

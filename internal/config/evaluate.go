@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -74,6 +75,8 @@ func (l *loader) reword(diags hcl.Diagnostics) {
 			diag.Extra = hidden{}
 		case diag.Summary == "Call to unknown function":
 			suggest(diag, sortedKeys(l.functions))
+		case diag.Summary == "Unsupported attribute" && strings.Contains(diag.Detail, `"sha256"`):
+			diag.Detail += " Images that are files have one; baked ones do not. Use another attribute."
 		case diag.Summary == "Duplicate object key":
 			diag.Detail = "Two items produced the same key. Make the keys different, or group the items with an ellipsis (...)" +
 				" behind the value."

@@ -74,3 +74,63 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// FuzzLock checks that no lock file makes loading panic, and that what is read from one comes back when it is written.
+func FuzzLock(f *testing.F) {
+	paths, err := filepath.Glob("testdata/*/*.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, path := range paths {
+		archive, err := txtar.ParseFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, file := range archive.Files {
+			if file.Name == config.LockFile {
+				f.Add(file.Data)
+			}
+		}
+	}
+	dir := f.TempDir()
+	const site = `jeos {
+  site = "s"
+}
+image "noble" {
+  release = "noble"
+}
+image "signed" {
+  source = "https://images.example/a/b.img"
+}
+image "wifi" {
+  base = image.noble
+}
+`
+	if err := os.WriteFile(filepath.Join(dir, "main.jeos.hcl"), []byte(site), 0o644); err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, src []byte) {
+		if err := os.WriteFile(filepath.Join(dir, config.LockFile), src, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		opt := testOptions(dir)
+		_, files, diags := config.Load(opt)
+		checkDiagnostics(t, files, diags)
+		render(t, dir, files, diags)
+		requests, lock, files, diags := config.LoadImages(opt)
+		checkDiagnostics(t, files, diags)
+		if (requests == nil) != diags.HasErrors() {
+			t.Fatalf("requests %v, diagnostics %v", requests, diags)
+		}
+		if diags.HasErrors() {
+			return
+		}
+		if err := os.WriteFile(filepath.Join(dir, config.LockFile), lock.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, again, _, diags := config.LoadImages(opt)
+		if diags.HasErrors() || string(again.Bytes()) != string(lock.Bytes()) {
+			t.Fatalf("wrote\n%s\nread\n%s\n%v", lock.Bytes(), again.Bytes(), diags)
+		}
+	})
+}

@@ -33,8 +33,9 @@ const addressesNode = "addresses"
 
 func nicsNode(guest string) string { return "nics of guest." + guest }
 
-// runGraph makes all values that can be referred to, each after those that it refers to itself.
-func (l *loader) runGraph() {
+// runGraph makes all values that can be referred to whose names begin with prefix, each after those that it refers to
+// itself, which are made, too.
+func (l *loader) runGraph(prefix string) {
 	nodes := l.nodes()
 	var path []string // from the root to the node being visited
 	var visit func(name string)
@@ -58,7 +59,7 @@ func (l *loader) runGraph() {
 		n.mark = visited
 	}
 	for _, name := range sortedKeys(nodes) {
-		if nodes[name].mark == unvisited {
+		if nodes[name].mark == unvisited && strings.HasPrefix(name, prefix) {
 			visit(name)
 		}
 	}
@@ -97,7 +98,7 @@ func (l *loader) nodes() map[string]*node {
 	for name, b := range l.blocks["image"] {
 		add(&node{
 			name: "image." + name,
-			refs: l.argumentEdges(b),
+			refs: l.imageEdges(b),
 			make: func() { l.values["image"][name] = l.loadImage(b) },
 			fail: func() { l.values["image"][name] = cty.DynamicVal },
 		})
@@ -152,6 +153,15 @@ func (l *loader) edges(expr hcl.Expression) []edge {
 				edges = append(edges, edge{ref.kind + "." + name, ref.at})
 			}
 		}
+	}
+	return edges
+}
+
+// imageEdges returns the edges of what decides the worth of an image.
+func (l *loader) imageEdges(b *block) []edge {
+	edges := l.argumentEdges(b, imageIdentity...)
+	for _, part := range b.parts["bake"] {
+		edges = append(edges, l.argumentEdges(part, "disk")...)
 	}
 	return edges
 }

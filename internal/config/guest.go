@@ -22,20 +22,14 @@ func (l *loader) loadGuest(inst *instance) Guest {
 	g := Guest{Name: inst.name, Origin: origin(inst.block.at)}
 	s.loadMachine(&g)
 	s.loadSystem(&g)
-	for _, part := range inst.block.parts["apt"] {
-		if part != inst.block.parts["apt"][0] {
-			l.add(part.at, "Duplicate apt block", "A guest has at most one apt block. Remove one.")
-		}
-		apt := l.section(part, inst.scope)
-		g.Apt = Apt{Mirror: apt.proxyURL("mirror"), Proxy: apt.proxyURL("proxy")}
-	}
+	g.Apt = s.loadApt()
 	for _, n := range inst.nics {
 		n.NIC.DNS, n.NIC.MTU = n.network.DNS, n.network.MTU
 		g.NICs = append(g.NICs, n.NIC)
 	}
 	s.loadDisks(&g)
 	s.loadUsers(&g)
-	s.loadFiles(&g)
+	g.Files = s.loadFiles("guest "+quote(g.Name), g.Run)
 	delete(inst.scope.needs, inst.name)
 	g.Needs = sortedKeys(inst.scope.needs)
 	return g
@@ -43,19 +37,20 @@ func (l *loader) loadGuest(inst *instance) Guest {
 
 // loadMachine reads what the host gives to the guest.
 func (s *section) loadMachine(g *Guest) {
-	if value, ok := s.value("image"); ok {
-		if name, ok := referenceName(value, "name", "sha256", "size"); ok && s.images[name] != nil {
-			g.Image = name
-		} else {
-			s.wrongReference("image", "image", value)
-		}
+	image := s.imageReference("image")
+	if image != nil {
+		g.Image = image.Name
 	}
 	g.CPUs = s.integer("cpus", "number of cpus", 1, 1, 512)
 	g.Memory = s.size("memory", "memory size", 512*MiB, 64*MiB, 16*TiB, MiB)
-	s.loadRootDisk(g)
+	s.loadRootDisk(g, image)
 	g.Running = s.running()
 	g.Autostart = s.flag("autostart", true)
 	g.Arch = s.text("arch", "arch", "x86_64", oneOf("x86_64", "aarch64"))
+	if image != nil && image.Arch != "" && image.Arch != g.Arch {
+		s.add(s.at("image"), "Wrong architecture", "The image %s at %s is for %s, and this guest is %s. Write arch = %q, or use"+
+			" another image.", quote(image.Name), image.Origin, image.Arch, g.Arch, image.Arch)
+	}
 	machines, firmware := []string{"q35", "pc"}, "bios"
 	if g.Arch == "aarch64" {
 		machines, firmware = []string{"virt"}, "uefi"
@@ -70,10 +65,10 @@ func (s *section) loadMachine(g *Guest) {
 	g.ForceStop = s.flag("force_stop", false)
 	g.ReadyTimeout = s.duration("ready_timeout", "time limit", 10*time.Minute)
 	g.Protect = s.flag("protect", false)
+	g.FollowImage = s.text("on_image_change", "on_image_change", "ignore", oneOf("ignore", "recreate")) == "recreate"
 }
 
-func (s *section) loadRootDisk(g *Guest) {
-	image := s.images[g.Image]
+func (s *section) loadRootDisk(g *Guest, image *Image) {
 	if image == nil {
 		image = &Image{}
 	}
@@ -99,15 +94,23 @@ func (s *section) loadSystem(g *Guest) {
 		"Use at most 63 letters, digits and hyphens, with no hyphen at either end."))
 	g.Timezone = s.text("timezone", "timezone", "", matching(timezoneRE, "timezone", `Write one like "Europe/Berlin" or "UTC".`))
 	g.Locale = s.text("locale", "locale", "", matching(localeRE, "locale", `Write one like "de_DE.UTF-8" or "C.UTF-8".`))
-	packages := matching(packageRE, "package", `Write a name like "nginx", if need be with "=" and a version, or ":" and an architecture.`)
-	g.Packages = s.texts("packages", "package name", packages)
-	g.RemovePackages = s.texts("remove_packages", "package name", packages)
-	for _, e := range s.elements("run", "command", true, checkCommand) {
-		g.Run = append(g.Run, e.Text)
-	}
+	g.Packages = s.texts("packages", "package name", checkPackage)
+	g.RemovePackages = s.texts("remove_packages", "package name", checkPackage)
+	g.Run = s.commands()
 	g.Swap = s.size("swap", "swap size", 0, MiB, TiB, MiB)
 	g.ConsoleLogin = s.flag("console_login", false)
 	s.loadCloudConfig(g)
+}
+
+func checkPackage(s string) string {
+	return matching(packageRE, "package", `Write a name like "nginx", if need be with "=" and a version, or ":" and an architecture.`)(s)
+}
+
+func (s *section) commands() (run []Text) {
+	for _, e := range s.elements("run", "command", true, checkCommand) {
+		run = append(run, e.Text)
+	}
+	return run
 }
 
 func checkCommand(s string) string {
@@ -118,6 +121,15 @@ func checkCommand(s string) string {
 }
 
 var aptURLRE = regexp.MustCompile(`^https?://[^\s/"'\\]+(/[^\s"'\\]*)?$`)
+
+// loadApt reads the apt block of a guest or image.
+func (s *section) loadApt() Apt {
+	apt := s.only("apt")
+	if apt == nil {
+		return Apt{}
+	}
+	return Apt{Mirror: apt.proxyURL("mirror"), Proxy: apt.proxyURL("proxy")}
+}
 
 func (s *section) proxyURL(name string) Text {
 	text, ok := s.secret(name, name+" of apt")

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// parts calls f for every block of a kind in the guest whose name is a good one and no repetition.
+// parts calls f for every block of a kind in the block whose name is a good one and no repetition.
 func (s *section) parts(kind string, re *regexp.Regexp, rule string, f func(*section)) {
 	names := s.checkNames(s.block.parts[kind], re, rule)
 	for _, b := range s.block.parts[kind] {
@@ -16,6 +16,18 @@ func (s *section) parts(kind string, re *regexp.Regexp, rule string, f func(*sec
 			f(s.section(b, s.scope))
 		}
 	}
+}
+
+// only returns the one block of a kind in the block; nil when there is none.
+func (s *section) only(kind string) *section {
+	blocks := s.block.parts[kind]
+	if len(blocks) == 0 {
+		return nil
+	}
+	for _, b := range blocks[1:] {
+		s.add(b.at, "Duplicate "+kind+" block", "The block %s has at most one %s block. Remove one.", s.block, kind)
+	}
+	return s.section(blocks[0], s.scope)
 }
 
 // systemFolders cannot be replaced by a data disk: the guest would not boot, or would lose what it needs.
@@ -154,7 +166,7 @@ func (s *section) password(guest string) string {
 
 const (
 	maxSource = 512 * KiB // of one file
-	maxFiles  = MiB       // of all files and commands of a guest: cloud-init takes no more
+	maxFiles  = MiB       // of all files and commands of one first boot: cloud-init takes no more
 )
 
 var (
@@ -163,15 +175,17 @@ var (
 	ownerRE    = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}:[a-z_][a-z0-9_-]{0,31}$`)
 )
 
-func (s *section) loadFiles(g *Guest) {
+// loadFiles reads the files of a guest or image, whose first boot writes them beside running the commands. The owner says
+// whose they are.
+func (s *section) loadFiles(owner string, run []Text) (files []File) {
 	total := int64(0)
-	for _, command := range g.Run {
+	for _, command := range run {
 		total += int64(len(command.Value))
 	}
 	if total > maxFiles {
-		s.add(s.at("run"), "Too many bytes in run", "The commands of guest %s have more than %s together, which is more than its first"+
-			" boot can take. Put a script into the image, or fetch it in the guest.", quote(g.Name), FormatSize(maxFiles))
-		return
+		s.add(s.at("run"), "Too many bytes in run", "The commands of %s have more than %s together, which is more than its first"+
+			" boot can take. Fetch a script instead, or put it into an image.", owner, FormatSize(maxFiles))
+		return nil
 	}
 	s.parts("file", filePathRE, "", func(s *section) {
 		f := File{Path: s.block.name, Origin: origin(s.block.at)}
@@ -182,11 +196,12 @@ func (s *section) loadFiles(g *Guest) {
 		f.Mode = s.mode()
 		f.Owner = s.text("owner", "owner", "root:root", matching(ownerRE, "owner", `Write user and group, like "root:root".`))
 		if total += int64(len(f.Content)); total > maxFiles && total-int64(len(f.Content)) <= maxFiles {
-			s.add(s.block.at, "Too many bytes in files", "The files and commands of guest %s have more than %s together, which is"+
-				" more than its first boot can take. Fetch large files in the guest, or put them into the image.", quote(g.Name), FormatSize(maxFiles))
+			s.add(s.block.at, "Too many bytes in files", "The files and commands of %s have more than %s together, which is"+
+				" more than its first boot can take. Fetch large files instead, or put them into an image.", owner, FormatSize(maxFiles))
 		}
-		g.Files = append(g.Files, f)
+		files = append(files, f)
 	})
+	return files
 }
 
 func (s *section) fileContent() (content []byte, sensitive bool) {

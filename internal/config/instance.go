@@ -158,19 +158,20 @@ func (s *section) networkReference() *Network {
 	return nil
 }
 
-// referenceName returns the name in a value that has the shape of a reference: an object with exactly these attributes.
+// referenceName returns the name in a value that has the shape of a reference: an object with exactly these attributes,
+// or a map, which is what HCL makes of a choice between objects with different ones.
 func referenceName(value cty.Value, attributes ...string) (string, bool) {
-	t := value.Type()
-	if !t.IsObjectType() || len(t.AttributeTypes()) != len(attributes) {
+	if t := value.Type(); !t.IsObjectType() && !t.IsMapType() {
 		return "", false
 	}
+	values := value.AsValueMap()
 	for _, a := range attributes {
-		if !t.HasAttribute(a) {
+		if _, ok := values[a]; !ok {
 			return "", false
 		}
 	}
-	name := value.GetAttr("name")
-	if name.IsNull() || name.Type() != cty.String {
+	name, ok := values["name"]
+	if !ok || len(values) != len(attributes) || name.IsNull() || name.Type() != cty.String {
 		return "", false
 	}
 	return name.AsString(), true

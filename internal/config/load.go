@@ -23,7 +23,7 @@ type Options struct {
 	Home string // absolute; what "~" means in paths
 	// Image returns the facts of an image file. Its error is a clause for people; it is shown at the source argument.
 	// The path is absolute. It cannot be nil when the site has images.
-	Image   func(path string) (ImageFile, error)
+	Image func(path string) (ImageFile, error)
 	// Cached returns the absolute path at which the file with that hash is or will be, for images that the lock file pins.
 	// It cannot be nil when the site has such images.
 	Cached func(sha256 string) string
@@ -72,6 +72,15 @@ type loader struct {
 	broken    map[string]bool // names of guest blocks whose identity has a mistake
 	addressed bool
 	lock      Lock // as it was read
+
+	lockBroken bool // something in the lock file could not be read
+	locking    bool // for LoadImages: no image file is looked at, and every image is an unknown value
+
+	requests []ImageRequest      // in the order in which they were evaluated
+	unasked  []string            // names of images of which it cannot be told what they ask for
+	provides map[string][]string // packages by image
+	unplaced []*Image            // baked ones whose network gets a range that is free, by name
+	vague    map[string]bool     // names of images of which it cannot be told what they hold
 }
 
 // Load reads the site in opt.Dir. The site is nil when the diagnostics hold an error. The files are those that
@@ -79,8 +88,11 @@ type loader struct {
 // files are not among them, since they hold secrets. The same files and options always give the same result.
 func Load(opt Options) (*Site, map[string]*hcl.File, hcl.Diagnostics) {
 	l := newLoader(opt)
-	l.load()
-	l.diags = tidy(l.diags)
+	if l.prepare() {
+		l.runGraph("")
+		l.assemble()
+	}
+	l.finish()
 	if l.incomplete && !l.diags.HasErrors() {
 		l.diags = append(l.diags, &hcl.Diagnostic{
 			Severity: hcl.DiagError,
@@ -109,6 +121,8 @@ func newLoader(opt Options) *loader {
 		images:    map[string]*Image{},
 		networks:  map[string]*Network{},
 		broken:    map[string]bool{},
+		provides:  map[string][]string{},
+		vague:     map[string]bool{},
 	}
 	if abs, err := filepath.Abs(opt.Dir); err == nil {
 		l.dir = abs
@@ -121,16 +135,23 @@ func newLoader(opt Options) *loader {
 	return l
 }
 
-func (l *loader) load() {
+// prepare does what comes before the graph. It returns false when there is no use in going on.
+func (l *loader) prepare() bool {
 	parts, ok := l.readSite()
 	if !ok || !l.declare(parts) {
-		return
+		return false
 	}
 	l.readLock()
 	l.loadVariables(parts["variable"])
 	l.loadJeos()
-	l.runGraph()
-	l.assemble()
+	return true
+}
+
+// finish makes the diagnostics fit to be shown.
+func (l *loader) finish() hcl.Diagnostics {
+	l.diags = tidy(l.diags)
+	concealURLs(l.diags, l.files)
+	return l.diags
 }
 
 // readSite reads and parses all files and checks their shape. The blocks are in the order of the files.
@@ -236,15 +257,20 @@ func (l *loader) declareLocal(attr *hcl.Attribute) {
 
 // assemble evaluates what nothing refers to and puts the site together.
 func (l *loader) assemble() {
-	for _, name := range sortedKeys(l.images) {
-		l.site.Images = append(l.site.Images, *l.images[name])
-	}
 	for _, name := range sortedKeys(l.networks) {
 		l.loadNetworkBody(l.networks[name])
 		l.site.Networks = append(l.site.Networks, *l.networks[name])
 	}
+	l.loadImageBodies()
+	for _, name := range sortedKeys(l.images) {
+		l.site.Images = append(l.site.Images, *l.images[name])
+	}
 	for _, inst := range l.instances {
-		l.site.Guests = append(l.site.Guests, l.loadGuest(inst))
+		var g Guest
+		if l.intact(func() { g = l.loadGuest(inst) }) {
+			l.checkPackages(inst, &g)
+		}
+		l.site.Guests = append(l.site.Guests, g)
 	}
 	for _, name := range sortedKeys(l.broken) { // for the other mistakes in it
 		if b := l.blocks["guest"][name]; b.args["for_each"] == nil {

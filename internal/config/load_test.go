@@ -24,7 +24,7 @@ var update = flag.Bool("update", false, "rewrite the golden parts of testdata")
 // imageSHA256 is the checksum of every image in these tests.
 const imageSHA256 = "0b6b8b8f1a4b8a3a6d9f2f53d5a9e7f1c3b5a7d9e1f3a5b7c9d1e3f5a7b9c1d3"
 
-// testOptions describes a site in dir whose images are all 2 GiB.
+// testOptions describes a site in dir whose images are all 2 GiB. What is in files whose hash begins with aaaa is known.
 func testOptions(dir string) config.Options {
 	return config.Options{
 		Dir:     dir,
@@ -36,6 +36,11 @@ func testOptions(dir string) config.Options {
 			}
 			return config.ImageFile{Format: "qcow2", SHA256: imageSHA256, Size: 2 * config.GiB, FileSize: 200 * config.MiB}, nil
 		},
+		Cached: func(sha256 string) string { return "/cache/" + sha256[:8] },
+		Holds: func(sha256 string) ([]string, bool) {
+			return []string{"bash", "libc6:amd64", "snapd"}, strings.HasPrefix(sha256, "aaaa")
+		},
+		Ended: func(release string) (string, bool) { return "25 January 2024", release == "lunar" },
 	}
 }
 

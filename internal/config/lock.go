@@ -10,10 +10,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/google/renameio/v2"
-	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -55,7 +56,48 @@ type LockedAddress struct {
 	Addresses           []netip.Addr // IPv4 first
 }
 
-func (l Lock) find(guest, nic string) (LockedAddress, bool) {
+// SetImage adds an entry, or replaces the one of the same name.
+func (l *Lock) SetImage(entry LockedImage) {
+	i, ok := slices.BinarySearchFunc(l.Images, entry.Name, func(e LockedImage, name string) int { return cmp.Compare(e.Name, name) })
+	if ok {
+		l.Images[i] = entry
+		return
+	}
+	l.Images = slices.Insert(l.Images, i, entry)
+}
+
+// SetBake adds an entry, or replaces the one of the same image. Serial 1 needs none: it removes the entry.
+func (l *Lock) SetBake(entry LockedBake) {
+	i, ok := slices.BinarySearchFunc(l.Bakes, entry.Image, func(e LockedBake, image string) int { return cmp.Compare(e.Image, image) })
+	switch {
+	case entry.Serial <= 1 && ok:
+		l.Bakes = slices.Delete(l.Bakes, i, i+1)
+	case entry.Serial <= 1:
+	case ok:
+		l.Bakes[i] = entry
+	default:
+		l.Bakes = slices.Insert(l.Bakes, i, entry)
+	}
+}
+
+func (l Lock) image(name string) (LockedImage, bool) {
+	i := slices.IndexFunc(l.Images, func(e LockedImage) bool { return e.Name == name })
+	if i < 0 {
+		return LockedImage{}, false
+	}
+	return l.Images[i], true
+}
+
+// serial returns the serial of a baked image.
+func (l Lock) serial(image string) int {
+	i := slices.IndexFunc(l.Bakes, func(e LockedBake) bool { return e.Image == image })
+	if i < 0 {
+		return 1
+	}
+	return l.Bakes[i].Serial
+}
+
+func (l Lock) address(guest, nic string) (LockedAddress, bool) {
 	i, ok := slices.BinarySearchFunc(l.Addresses, LockedAddress{Guest: guest, NIC: nic}, compareLocked)
 	if !ok {
 		return LockedAddress{}, false
@@ -63,8 +105,8 @@ func (l Lock) find(guest, nic string) (LockedAddress, bool) {
 	return l.Addresses[i], true
 }
 
-// set adds an entry unless it has no addresses or is there.
-func (l *Lock) set(entry LockedAddress) {
+// setAddress adds an entry unless it has no addresses or is there.
+func (l *Lock) setAddress(entry LockedAddress) {
 	i, ok := slices.BinarySearchFunc(l.Addresses, entry, compareLocked)
 	if !ok && len(entry.Addresses) > 0 {
 		l.Addresses = slices.Insert(l.Addresses, i, entry)
@@ -75,20 +117,51 @@ func compareLocked(a, b LockedAddress) int {
 	return cmp.Or(cmp.Compare(a.Guest, b.Guest), cmp.Compare(a.NIC, b.NIC))
 }
 
+func (l Lock) empty() bool { return len(l.Images) == 0 && len(l.Bakes) == 0 && len(l.Addresses) == 0 }
+
 // Bytes returns the lock file. The same lock always gives the same bytes.
 func (l Lock) Bytes() []byte {
 	var b bytes.Buffer
-	b.WriteString("# Written by jeos apply. Keep this file under version control.\n")
+	b.WriteString("# Written by jeos lock, image bake and apply. Keep this file under version control.\n")
+	for _, i := range l.Images {
+		fmt.Fprintf(&b, "\nimage %s {\n", literal(i.Name))
+		for _, arg := range []struct {
+			name  string
+			value string // as it stands in the file
+		}{
+			{"wants", literal(i.Wants)},
+			{"url", literal(i.URL)},
+			{"sha256", literal(i.SHA256)},
+			{"file_size", strconv.FormatInt(i.FileSize, 10)},
+			{"format", literal(i.Format)},
+			{"size", strconv.FormatInt(i.Size, 10)},
+			{"serial", literal(i.Serial)},
+			{"signer", literal(i.Signer)},
+			{"manifest_url", literal(i.ManifestURL)},
+			{"manifest_sha256", literal(i.ManifestSHA256)},
+		} {
+			if arg.value != literal("") {
+				fmt.Fprintf(&b, "%s = %s\n", arg.name, arg.value)
+			}
+		}
+		b.WriteString("}\n")
+	}
+	for _, k := range l.Bakes {
+		fmt.Fprintf(&b, "\nbake %s {\nserial = %d\n}\n", literal(k.Image), k.Serial)
+	}
 	for _, a := range l.Addresses {
 		var addresses []string
 		for _, addr := range a.Addresses {
-			addresses = append(addresses, fmt.Sprintf("%q", addr))
+			addresses = append(addresses, literal(addr.String()))
 		}
-		fmt.Fprintf(&b, "\naddress %q %q {\n  network   = %q\n  addresses = [%s]\n}\n",
-			a.Guest, a.NIC, a.Network, strings.Join(addresses, ", "))
+		fmt.Fprintf(&b, "\naddress %s %s {\nnetwork = %s\naddresses = [%s]\n}\n",
+			literal(a.Guest), literal(a.NIC), literal(a.Network), strings.Join(addresses, ", "))
 	}
-	return b.Bytes()
+	return hclwrite.Format(b.Bytes())
 }
+
+// literal writes a string the way that HCL reads it back.
+func literal(s string) string { return string(hclwrite.TokensForValue(cty.StringVal(s)).Bytes()) }
 
 // WriteLock writes the lock file in dir in one step that a crash leaves done or not done, and reports whether it had to.
 // An empty lock makes no file.
@@ -96,7 +169,7 @@ func WriteLock(dir string, l Lock) (changed bool, err error) {
 	path := filepath.Join(dir, LockFile)
 	old, err := os.ReadFile(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && len(l.Addresses) == 0, err == nil && bytes.Equal(old, l.Bytes()):
+	case errors.Is(err, fs.ErrNotExist) && l.empty(), err == nil && bytes.Equal(old, l.Bytes()):
 		return false, nil
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return false, fmt.Errorf("reading the lock file: %w", err)
@@ -113,87 +186,4 @@ func WriteLock(dir string, l Lock) (changed bool, err error) {
 		return true, fmt.Errorf("writing the lock file: %w", err)
 	}
 	return true, nil
-}
-
-// readLock reads the lock file, if there is one. Entries that no longer fit are found out when addresses are assigned.
-func (l *loader) readLock() {
-	path := filepath.Join(l.opt.Dir, LockFile)
-	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-		return
-	}
-	src, err := readText(path, LockFile, maxFile)
-	if err != nil {
-		l.add(hcl.Range{Filename: path, Start: hcl.InitialPos, End: hcl.InitialPos}, "Unreadable file",
-			"The lock file cannot be used: %s. Restore it from version control, or remove it to have addresses assigned anew.", err)
-		return
-	}
-	l.files[path] = &hcl.File{Bytes: src}
-	file, diags := parse(src, path)
-	if l.addLock(diags); diags.HasErrors() {
-		return
-	}
-	l.files[path] = file
-	content, diags := file.Body.Content(&hcl.BodySchema{
-		Blocks: []hcl.BlockHeaderSchema{{Type: "address", LabelNames: []string{"guest", "nic"}}},
-	})
-	l.addLock(diags)
-	for _, b := range content.Blocks {
-		args, _, diags := lockSchema.read(b.Body)
-		if l.addLock(diags); diags.HasErrors() {
-			continue
-		}
-		entry := LockedAddress{Guest: b.Labels[0], NIC: b.Labels[1]}
-		if _, ok := l.lock.find(entry.Guest, entry.NIC); ok {
-			l.add(b.DefRange, "Invalid lock file", "This nic has an entry already. %s", lockRemedy)
-			continue
-		}
-		if entry.Network, entry.Addresses = l.readLocked(args); len(entry.Addresses) > 0 {
-			l.lock.set(entry)
-		}
-	}
-}
-
-// addLock collects the first of HCL's diagnostics about the lock file. Nobody writes that file by hand, so that one broken
-// place tells what to do.
-func (l *loader) addLock(diags hcl.Diagnostics) {
-	const remedy = " Restore the file from version control, or remove it to have addresses assigned anew."
-	told := slices.ContainsFunc(l.diags, func(d *hcl.Diagnostic) bool { return strings.HasSuffix(d.Detail, remedy) })
-	if len(diags) > 0 && !told {
-		diags[0].Detail += remedy
-		l.diags = append(l.diags, diags[0])
-	}
-}
-
-const lockRemedy = "Restore the file from version control, or remove this block to have its addresses assigned anew."
-
-func (l *loader) readLocked(args map[string]*hcl.Attribute) (network string, addresses []netip.Addr) {
-	value := func(name string) cty.Value {
-		v, diags := args[name].Expr.Value(nil)
-		l.addLock(diags)
-		return v
-	}
-	v := value("network")
-	if v.IsNull() || !v.IsKnown() || v.Type() != cty.String {
-		l.add(args["network"].Expr.Range(), "Invalid lock file", "A network must be a string. %s", lockRemedy)
-		return "", nil
-	}
-	network = v.AsString()
-	v = value("addresses")
-	if v.IsNull() || !v.IsWhollyKnown() || !v.Type().IsTupleType() {
-		l.add(args["addresses"].Expr.Range(), "Invalid lock file", "Addresses must be a list. %s", lockRemedy)
-		return "", nil
-	}
-	for it := v.ElementIterator(); it.Next(); {
-		_, e := it.Element()
-		addr := netip.Addr{}
-		if !e.IsNull() && e.Type() == cty.String {
-			addr, _ = netip.ParseAddr(e.AsString())
-		}
-		if !addr.IsValid() || addr.Zone() != "" {
-			l.add(args["addresses"].Expr.Range(), "Invalid lock file", "This list holds something that is no address. %s", lockRemedy)
-			return "", nil
-		}
-		addresses = append(addresses, addr)
-	}
-	return network, addresses
 }

@@ -36,6 +36,13 @@ func (l *loader) add(at hcl.Range, summary, detail string, args ...any) {
 	l.diags = append(l.diags, problem(at, summary, detail, args...))
 }
 
+// warn collects a warning; see problem.
+func (l *loader) warn(at hcl.Range, summary, detail string, args ...any) {
+	d := problem(at, summary, detail, args...)
+	d.Severity = hcl.DiagWarning
+	l.diags = append(l.diags, d)
+}
+
 // addHidden is add for an error whose source line may hold a secret.
 func (l *loader) addHidden(at hcl.Range, summary, detail string, args ...any) {
 	d := problem(at, summary, detail, args...)
@@ -52,20 +59,47 @@ var passwordRE = regexp.MustCompile(`(?i)pass|pasw`)
 
 // concealPasswords hides the source of the diagnostics of a file that are about a password, be it a mistyped one.
 func concealPasswords(diags hcl.Diagnostics, src []byte) {
-	start, end, found := 0, -1, false // the lines that were searched last: a file of one line can have very many diagnostics
+	lines := lineSearch{src: src, re: passwordRE, end: -1}
 	for _, d := range diags {
-		if d.Subject == nil {
-			continue
+		if d.Subject != nil && (lines.match(d) || strings.Contains(d.Detail, `password"`)) {
+			d.Extra = hidden{}
 		}
-		shown := *d.Subject
-		if d.Context != nil {
-			shown = hcl.RangeOver(shown, *d.Context)
-		}
-		if shown.Start.Byte < start || shown.End.Byte > end {
-			start, end = wholeLines(src, shown)
-			found = passwordRE.Match(src[start:end])
-		}
-		if found || strings.Contains(d.Detail, `password"`) {
+	}
+}
+
+// lineSearch searches the source lines of diagnostics. It remembers the last ones, since a file of one line can have very
+// many diagnostics.
+type lineSearch struct {
+	src        []byte
+	re         *regexp.Regexp
+	start, end int
+	found      bool
+}
+
+// match reports whether the lines that are shown with a diagnostic, which has a place, hold the expression.
+func (s *lineSearch) match(d *hcl.Diagnostic) bool {
+	shown := *d.Subject
+	if d.Context != nil {
+		shown = hcl.RangeOver(shown, *d.Context)
+	}
+	if shown.Start.Byte < s.start || shown.End.Byte > s.end {
+		s.start, s.end = wholeLines(s.src, shown)
+		s.found = s.re.Match(s.src[s.start:s.end])
+	}
+	return s.found
+}
+
+// passwordURLRE finds URLs in HCL and JSON that may have a password in them; for http the user may be one, too.
+var passwordURLRE = regexp.MustCompile(`(https?:\\?/\\?/[^"\n]*|:\\?/\\?/[^/?#\s"@]*:[^"\n]*)@`)
+
+// concealURLs hides the source of diagnostics whose lines hold a URL with a password.
+func concealURLs(diags hcl.Diagnostics, files map[string]*hcl.File) {
+	searches := map[string]*lineSearch{}
+	for name, file := range files {
+		searches[name] = &lineSearch{src: file.Bytes, re: passwordURLRE, end: -1}
+	}
+	for _, d := range diags {
+		if d.Subject != nil && searches[d.Subject.Filename] != nil && searches[d.Subject.Filename].match(d) {
 			d.Extra = hidden{}
 		}
 	}
@@ -154,7 +188,7 @@ func list(words []string) string {
 }
 
 // tidy sorts diagnostics by place and removes what was said before (the instances of a for_each tend to say the same)
-// and everything after the first maxProblems.
+// and everything after the first maxProblems. Errors go before warnings when there is not room for both.
 func tidy(diags hcl.Diagnostics) hcl.Diagnostics {
 	slices.SortStableFunc(diags, comparePlaces)
 	type key struct {
@@ -163,7 +197,9 @@ func tidy(diags hcl.Diagnostics) hcl.Diagnostics {
 	}
 	seen := map[key]bool{}
 	var out hcl.Diagnostics
-	dropped := 0
+	room := map[hcl.DiagnosticSeverity]int{hcl.DiagError: maxProblems}
+	room[hcl.DiagWarning] = max(0, maxProblems-countErrors(diags))
+	dropped, worst := 0, hcl.DiagWarning
 	for _, d := range diags {
 		k := key{summary: d.Summary, detail: d.Detail}
 		if d.Subject != nil {
@@ -171,19 +207,30 @@ func tidy(diags hcl.Diagnostics) hcl.Diagnostics {
 		}
 		switch {
 		case seen[k]:
-		case len(out) == maxProblems:
+		case room[d.Severity] == 0:
 			dropped++
+			worst = min(worst, d.Severity)
 		default:
 			out = append(out, d)
+			room[d.Severity]--
 		}
 		seen[k] = true
 	}
 	if dropped > 0 {
 		out = append(out, &hcl.Diagnostic{
-			Severity: hcl.DiagError,
+			Severity: worst,
 			Summary:  "Too many problems",
 			Detail:   fmt.Sprintf("%d more problems are not shown. Solve these first.", dropped),
 		})
 	}
 	return out
+}
+
+func countErrors(diags hcl.Diagnostics) (n int) {
+	for _, d := range diags {
+		if d.Severity == hcl.DiagError {
+			n++
+		}
+	}
+	return n
 }

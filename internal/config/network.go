@@ -149,16 +149,17 @@ func dhcpRange(cidr netip.Prefix) [2]netip.Addr {
 	first := cidr.Addr().As4()
 	bit := cidr.Bits() // the first one of the host number
 	first[bit/8] |= 0x80 >> (bit % 8)
-	return [2]netip.Addr{netip.AddrFrom4(first), broadcast(cidr).Prev()}
+	return [2]netip.Addr{netip.AddrFrom4(first), lastOf(cidr).Prev()}
 }
 
-// broadcast returns the last address of an IPv4 range.
-func broadcast(cidr netip.Prefix) netip.Addr {
-	last := cidr.Addr().As4()
-	for bit := cidr.Bits(); bit < 32; bit++ {
-		last[bit/8] |= 0x80 >> (bit % 8)
+// lastOf returns the last address of a range, which for IPv4 is the broadcast address.
+func lastOf(cidr netip.Prefix) netip.Addr {
+	bytes := cidr.Addr().AsSlice()
+	for bit := cidr.Bits(); bit < len(bytes)*8; bit++ {
+		bytes[bit/8] |= 0x80 >> (bit % 8)
 	}
-	return netip.AddrFrom4(last)
+	addr, _ := netip.AddrFromSlice(bytes)
+	return addr
 }
 
 // loadNetworkBody reads the rest of a network block, which may refer to guests.

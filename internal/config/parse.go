@@ -15,6 +15,7 @@ import (
 type schema struct {
 	label    string   // what its label is called; "" for none
 	required []string // arguments
+	choice   []string // arguments, exactly one of which must be there
 	optional []string
 	blocks   map[string]schema
 	open     bool // any argument may stand in it
@@ -27,8 +28,20 @@ var siteSchema = schema{blocks: map[string]schema{
 		optional: []string{"type", "default", "sensitive", "nullable", "description"},
 		blocks:   map[string]schema{"validation": {required: []string{"condition", "error_message"}}},
 	},
-	"locals":  {open: true},
-	"image":   {label: "name", required: []string{"source"}, optional: []string{"checksum"}},
+	"locals": {open: true},
+	"image": {
+		label:  "name",
+		choice: []string{"source", "release", "base"},
+		optional: []string{
+			"checksum", "keyring", "flavour", "arch", "mirror", "packages", "remove_packages", "run", "kernel", "agent",
+			"provides",
+		},
+		blocks: map[string]schema{
+			"file": fileSchema,
+			"apt":  aptSchema,
+			"bake": {optional: []string{"network", "cidr", "cpus", "memory", "disk", "timeout"}},
+		},
+	},
 	"network": {label: "name", optional: []string{"mode", "cidrs", "bridge", "dhcp", "dns", "mtu"}},
 	"guest": {
 		label:    "name",
@@ -36,7 +49,7 @@ var siteSchema = schema{blocks: map[string]schema{
 		optional: []string{
 			"for_each", "cpus", "memory", "disk", "running", "autostart", "arch", "machine", "firmware", "accel",
 			"hostname", "timezone", "locale", "packages", "remove_packages", "run", "swap", "cloud_config",
-			"console_login", "stop_timeout", "force_stop", "ready_timeout", "protect",
+			"console_login", "stop_timeout", "force_stop", "ready_timeout", "protect", "on_image_change",
 		},
 		blocks: map[string]schema{
 			"nic": {
@@ -49,15 +62,18 @@ var siteSchema = schema{blocks: map[string]schema{
 				label:    "name",
 				optional: []string{"ssh_keys", "sudo", "groups", "shell", "uid", "gecos", "hashed_password", "password"},
 			},
-			"file": {label: "path", optional: []string{"content", "source", "mode", "owner"}},
-			"apt":  {optional: []string{"mirror", "proxy"}},
+			"file": fileSchema,
+			"apt":  aptSchema,
 		},
 	},
 	"output": {label: "name", required: []string{"value"}, optional: []string{"description", "sensitive"}},
 }}
 
-// lockSchema is what may stand in an address block of the lock file.
-var lockSchema = schema{required: []string{"network", "addresses"}}
+// What guests and images have alike.
+var (
+	fileSchema = schema{label: "path", optional: []string{"content", "source", "mode", "owner"}}
+	aptSchema  = schema{optional: []string{"mirror", "proxy"}}
+)
 
 // body translates the schema into HCL's own.
 func (s schema) body() *hcl.BodySchema {
@@ -65,7 +81,7 @@ func (s schema) body() *hcl.BodySchema {
 	for _, name := range s.required {
 		b.Attributes = append(b.Attributes, hcl.AttributeSchema{Name: name, Required: true})
 	}
-	for _, name := range s.optional {
+	for _, name := range append(slices.Clone(s.choice), s.optional...) {
 		b.Attributes = append(b.Attributes, hcl.AttributeSchema{Name: name})
 	}
 	for _, kind := range sortedKeys(s.blocks) {
@@ -124,7 +140,7 @@ func (s schema) read(body hcl.Body) (args map[string]*hcl.Attribute, parts map[s
 // improve replaces HCL's guesses at unknown names, which take "role" for "file". It drops what is said about a required
 // argument that is there under a mistyped name.
 func (s schema) improve(diags hcl.Diagnostics) hcl.Diagnostics {
-	names := append(append(sortedKeys(s.blocks), s.required...), s.optional...)
+	names := slices.Concat(sortedKeys(s.blocks), s.required, s.choice, s.optional)
 	for _, d := range diags[:min(len(diags), maxProblems)] {
 		switch d.Summary {
 		case "Unsupported argument", "Unsupported block type", "Extraneous JSON object property":

@@ -39,7 +39,8 @@ func (s *section) at(name string) hcl.Range {
 // written, null, or went wrong.
 func (s *section) marked(name string) (value cty.Value, ok bool) {
 	attr := s.block.args[name]
-	required := slices.Contains(s.schema().required, name)
+	schema := s.schema()
+	required := slices.Contains(schema.required, name)
 	if attr == nil {
 		s.incomplete = s.incomplete || required // which has been reported
 		return cty.NilVal, false
@@ -48,7 +49,7 @@ func (s *section) marked(name string) (value cty.Value, ok bool) {
 	value = s.evaluate(attr.Expr, s.scope)
 	s.conceal(name, before)
 	if value.IsNull() {
-		if required || name == "for_each" {
+		if required || name == "for_each" || slices.Contains(schema.choice, name) {
 			s.add(s.at(name), "Missing required argument", "The argument %q of the block %s cannot be null. Give it a value.",
 				name, s.block)
 		}
@@ -75,11 +76,14 @@ func (s *section) value(name string) (cty.Value, bool) {
 	return value, ok
 }
 
+// schema finds the schema of the block. Blocks of one kind have the same one wherever they stand.
 func (s *section) schema() schema {
-	if found, ok := siteSchema.blocks[s.block.kind]; ok {
-		return found
+	for _, parent := range []schema{siteSchema, siteSchema.blocks["guest"], siteSchema.blocks["image"]} {
+		if found, ok := parent.blocks[s.block.kind]; ok {
+			return found
+		}
 	}
-	return siteSchema.blocks["guest"].blocks[s.block.kind]
+	return schema{}
 }
 
 // wrongType reports an argument of a wrong type and says what to write.

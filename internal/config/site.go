@@ -36,6 +36,7 @@ type Image struct {
 	SHA256   string // lower-case hex of the file; empty for a bake
 	Size     int64  // virtual size in bytes
 	FileSize int64  // bytes; 0 for a bake
+	Arch     string // "x86_64" or "aarch64", of its system; empty: the files do not say
 	Locked   *LockedImage
 	Bake     *Bake
 	Origin   string // "main.jeos.hcl:12", as in all types here
@@ -55,7 +56,7 @@ type Bake struct {
 	Memory         int64 // bytes
 	Timeout        time.Duration
 	Network        *Network // of its own, with NAT, named BakeName of the image; nil: NIC is on one of the site's
-	NIC            NIC      // its only one, with a default route
+	NIC            NIC      // its only one, with a default route unless the network is isolated
 }
 
 // BakeName is how the guest that bakes an image, and its network, are named. No guest or network of the files can have

@@ -1,0 +1,217 @@
+package config
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"slices"
+)
+
+var (
+	sharedSpace   = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598: private, and rare at home and in offices
+	privateRanges = []netip.Prefix{
+		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"), sharedSpace,
+	}
+)
+
+// bakeBits is the length of the range that the network of a bake gets: for the host and the guest, and some to spare.
+const bakeBits = 28
+
+// loadBakeNetwork reads how a bake reaches its packages: through a network of the site, or through one of its own. What
+// says neither gets its range from placeBakes.
+func (s *section) loadBakeNetwork(img *Image) {
+	switch {
+	case s.has("network") && s.has("cidr"):
+		s.add(s.block.args["cidr"].NameRange, "Misplaced argument", "cidr is the range of the network that a bake has of its own, and this one"+
+			" uses a network of the site. Remove one of the two arguments.")
+	case s.has("network"):
+		if n := s.networkReference(); n != nil {
+			img.Bake.NIC = s.joinNetwork(img, n)
+		}
+	case s.has("cidr"):
+		if cidr, ok := s.bakeRange(); ok {
+			s.ownNetwork(img, cidr)
+		}
+	default:
+		s.unplaced = append(s.unplaced, img)
+	}
+}
+
+// bakeRange reads the range that the files give.
+func (s *section) bakeRange() (cidr netip.Prefix, ok bool) {
+	text := s.text("cidr", "network range", "", func(text string) string {
+		cidr, err := netip.ParsePrefix(text)
+		private := func(p netip.Prefix) bool { return p.Overlaps(cidr) && p.Bits() <= cidr.Bits() }
+		switch {
+		case err != nil || !cidr.Addr().Is4():
+			return quote(text) + ` is no range of IPv4 addresses. Write one like "100.64.7.0/28".`
+		case cidr.Bits() < 16 || cidr.Bits() > 30:
+			return quote(text) + " has a wrong length. Write a range from /16 to /30."
+		case cidr != cidr.Masked():
+			return checkCIDR(cidr)
+		case !slices.ContainsFunc(privateRanges, private):
+			return quote(text) + ` is not private, and the host would not reach what is there. Write one like "100.64.7.0/28".`
+		}
+		if other, taken := s.overlapped(cidr); taken {
+			return quote(text) + " overlaps " + other.what + ". Choose a range that has no address in common with others."
+		}
+		return ""
+	})
+	if text == "" {
+		return netip.Prefix{}, false
+	}
+	return netip.MustParsePrefix(text), true
+}
+
+// namedRange is a range of addresses that is in use.
+type namedRange struct {
+	netip.Prefix
+	what string // for people
+}
+
+// overlapped returns a range of a network of the site or of a bake that has some of the same addresses.
+func (l *loader) overlapped(cidr netip.Prefix) (other namedRange, ok bool) {
+	for _, name := range sortedKeys(l.networks) {
+		n := l.networks[name]
+		for _, taken := range n.CIDRs {
+			if taken.Overlaps(cidr) {
+				return namedRange{taken, fmt.Sprintf("%s of network %s at %s", taken, quote(name), n.Origin)}, true
+			}
+		}
+	}
+	for _, name := range sortedKeys(l.images) {
+		if bake := l.images[name].Bake; bake != nil && bake.Network != nil && bake.Network.CIDRs[0].Overlaps(cidr) {
+			taken := bake.Network.CIDRs[0]
+			return namedRange{taken, fmt.Sprintf("%s, on which image %s at %s is baked", taken, quote(name), l.images[name].Origin)}, true
+		}
+	}
+	return namedRange{}, false
+}
+
+// placeBakes gives the bakes that name neither a network nor a range a network of their own.
+func (l *loader) placeBakes() {
+	next := bakesFrom(l.site.Name)
+	for _, img := range l.unplaced {
+		// No range is met twice before all have been.
+		for range len(l.networks) + len(l.images) + 1 {
+			cidr := netip.PrefixFrom(next, bakeBits)
+			other, taken := l.overlapped(cidr)
+			if next = lastOf(cidr).Next(); taken && other.Bits() < bakeBits {
+				next = lastOf(other.Prefix).Next()
+			}
+			if !sharedSpace.Contains(next) {
+				next = sharedSpace.Addr()
+			}
+			if !taken {
+				l.ownNetwork(img, cidr)
+				break
+			}
+		}
+		if img.Bake.Network == nil {
+			l.add(l.blocks["image"][img.Name].at, "No free address", "The networks of the site leave no range for a network to bake this image on."+
+				` Give it one: bake { cidr = "192.168.77.0/28" }.`)
+			return // it is the same for the others
+		}
+	}
+}
+
+// bakesFrom returns the first address of the networks for bakes of a site. It depends on nothing but the name, and each
+// name has one of the 1024 ranges of length /20 in the shared space, so that sites on one host seldom meet.
+func bakesFrom(site string) netip.Addr {
+	h := digest("bake", site)
+	number := uint32(binary.BigEndian.Uint16(h[:])) % 1024
+	first := binary.BigEndian.Uint32(sharedSpace.Addr().AsSlice())
+	return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, first+number<<12)))
+}
+
+// ownNetwork gives a bake a network of its own, with nobody else on it.
+func (l *loader) ownNetwork(img *Image, cidr netip.Prefix) {
+	host := cidr.Addr().Next()
+	n := &Network{
+		Name:   BakeName(img.Name),
+		Mode:   NAT,
+		CIDRs:  []netip.Prefix{cidr},
+		Host:   []netip.Addr{host},
+		Bridge: DeriveBridge(l.site.Name, BakeName(img.Name)),
+		DNS:    []netip.Addr{host},
+		Origin: img.Origin,
+	}
+	img.Bake.Network = n
+	img.Bake.NIC = l.bakeNIC(img, n, []netip.Prefix{netip.PrefixFrom(host.Next(), cidr.Bits())})
+}
+
+func (l *loader) bakeNIC(img *Image, n *Network, addresses []netip.Prefix) NIC {
+	nic := NIC{
+		Name:         "bake",
+		Network:      n.Name,
+		MAC:          DeriveMAC(l.site.Name, BakeName(img.Name), "bake"),
+		Addresses:    addresses,
+		DHCP:         n.Mode == Bridged,
+		DefaultRoute: n.Mode != Isolated,
+		DNS:          n.DNS,
+		MTU:          n.MTU,
+		Origin:       img.Origin,
+	}
+	if nic.DefaultRoute {
+		nic.Gateways = n.Host
+	}
+	return nic
+}
+
+// joinNetwork puts a bake on a network of the site, with the highest free addresses: they are not written down, and guests
+// get the lowest ones. On a bridge, where jeos does not know what is free, it uses DHCP.
+func (s *section) joinNetwork(img *Image, n *Network) NIC {
+	bake := img.Bake
+	if n.Mode == Isolated && bake.Apt == (Apt{}) {
+		s.add(s.at("network"), "No way to packages", "The network %s at %s is isolated, so that no packages come in over it. Name a mirror or a"+
+			" proxy on it, like apt { proxy = \"http://10.64.0.2:3142\" }, or use another network.", quote(n.Name), n.Origin)
+	}
+	if n.Mode == Isolated && len(n.CIDRs) == 0 {
+		s.add(s.at("network"), "No free address", "The network %s at %s has no range of addresses, and this image cannot be baked without"+
+			" one. Give the network cidrs, or use another network.", quote(n.Name), n.Origin)
+	}
+	var addresses []netip.Prefix
+	for _, cidr := range n.CIDRs {
+		if n.Mode == Bridged {
+			break
+		}
+		addr, ok := s.lastFree(n, cidr)
+		if !ok {
+			s.add(s.at("network"), "No free address", "All addresses of %s in network %s at %s are taken, and baking needs one. Give the"+
+				" network a larger range, or use another network.", cidr, quote(n.Name), n.Origin)
+			continue
+		}
+		addresses = append(addresses, netip.PrefixFrom(addr, cidr.Bits()))
+	}
+	return s.bakeNIC(img, n, addresses)
+}
+
+// lastFree returns the highest address of the range that neither a guest nor another bake has.
+func (l *loader) lastFree(n *Network, cidr netip.Prefix) (netip.Addr, bool) {
+	taken := map[netip.Addr]bool{}
+	take := func(nic NIC) {
+		for _, p := range nic.Addresses {
+			taken[p.Addr()] = true
+		}
+	}
+	for _, inst := range l.instances {
+		for _, nic := range inst.nics {
+			take(nic.NIC)
+		}
+	}
+	for _, img := range l.images {
+		if img.Bake != nil {
+			take(img.Bake.NIC)
+		}
+	}
+	for addr := lastOf(cidr); cidr.Contains(addr); addr = addr.Prev() {
+		if n.inDHCPRange(addr) {
+			addr = n.DHCPRange[0]
+			continue
+		}
+		if !taken[addr] && n.unusable(addr) == "" {
+			return addr, true
+		}
+	}
+	return netip.Addr{}, false
+}

@@ -1,0 +1,95 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// contents is what is known of the packages in an image.
+type contents struct {
+	packages map[string]bool
+	complete bool // what is not among the packages is not in the image
+}
+
+// contentsOf tells what an image holds: what the manifest of its file says, or what its bake has made of its base, and
+// what provides says. What the packages of a bake depend on is not known and must be named by those who need it. Not ok
+// means that its block has a mistake.
+func (l *loader) contentsOf(img *Image) (c contents, ok bool) {
+	if l.vague[img.Name] {
+		return contents{}, false
+	}
+	c = contents{packages: map[string]bool{}}
+	if img.Bake != nil {
+		if c, ok = l.contentsOf(l.images[img.Bake.Base]); !ok {
+			return c, false
+		}
+		c.add(img.Bake.Packages)
+		for _, p := range img.Bake.RemovePackages {
+			delete(c.packages, packageName(p))
+		}
+	} else if l.opt.Holds != nil {
+		packages, known := l.opt.Holds(img.SHA256)
+		c.add(packages)
+		c.complete = known
+	}
+	c.add(l.provides[img.Name])
+	return c, true
+}
+
+func (c contents) add(packages []string) {
+	for _, p := range packages {
+		c.packages[packageName(p)] = true
+	}
+}
+
+// checkPackages finds packages that the guest cannot install where it is, as they are not in its image.
+func (l *loader) checkPackages(inst *instance, g *Guest) {
+	img := l.images[g.Image]
+	if img == nil || len(g.Packages) == 0 || reachesPackages(g) {
+		return
+	}
+	c, ok := l.contentsOf(img)
+	missing := slices.DeleteFunc(slices.Clone(g.Packages), func(p string) bool { return c.packages[packageName(p)] })
+	if !ok || len(missing) == 0 {
+		return
+	}
+	at, them := l.section(inst.block, inst.scope).at("packages"), "them"
+	if len(missing) == 1 {
+		them = "it"
+	}
+	why := "No nic of this guest has a way out, apt names no mirror or proxy"
+	if len(g.NICs) == 0 {
+		why = "A guest without a nic installs nothing"
+	}
+	remedy := fmt.Sprintf("list %s in provides of that image; otherwise bake an image that holds %s, and use it:\n\n%s", them, them,
+		l.bakeExample(img.Name, missing))
+	if c.complete {
+		l.add(at, "Packages cannot be installed", "%s, and the image %s at %s does not hold %s. If another package stands in for %s, %s",
+			why, quote(img.Name), img.Origin, list(missing), them, remedy)
+		return
+	}
+	l.warn(at, "Packages may not be there", "%s, and nobody knows whether the image %s at %s holds %s. If it does, %s",
+		why, quote(img.Name), img.Origin, list(missing), remedy)
+}
+
+// reachesPackages reports whether a guest has a way to where packages come from: out of its networks, or to a mirror or
+// proxy, which may be on any of them.
+func reachesPackages(g *Guest) bool {
+	out := slices.ContainsFunc(g.NICs, func(n NIC) bool { return n.DefaultRoute })
+	return out || len(g.NICs) > 0 && g.Apt != (Apt{})
+}
+
+var notIdentifierRE = regexp.MustCompile(`[^a-z0-9_-]+`)
+
+// bakeExample shows the image block that would solve the lack of packages.
+func (l *loader) bakeExample(base string, missing []string) string {
+	name := base + "_with_" + notIdentifierRE.ReplaceAllString(packageName(missing[0]), "-")
+	name = strings.TrimRight(name[:min(len(name), 60)], "-_")
+	for l.blocks["image"][name] != nil {
+		name += "_2"
+	}
+	return "    image \"" + name + "\" {\n      base     = image." + base + "\n      packages = [" + strings.Join(quoted(missing), ", ") + "]\n    }\n\n" +
+		"    image = image." + name
+}
