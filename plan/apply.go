@@ -12,7 +12,7 @@ const rounds = 5
 // when a later look finds more to do than what was approved: before its first step it has libvirt look at the pool anew,
 // or starts the pool, because until then nobody knows for sure which disks exist. When there is nothing to do, approve
 // sees the empty plan and Apply returns nil. An error of replan or approve ends it with nothing done.
-func Apply(ctx context.Context, hv Hypervisor, replan func(context.Context) (*Plan, error), approve func(*Plan) error, opt ExecuteOptions) error {
+func Apply(ctx context.Context, doer Doer, replan func(context.Context) (*Plan, error), approve func(*Plan) error, opt ExecuteOptions) error {
 	var approved *Plan
 	looked := false
 	for range rounds {
@@ -34,9 +34,9 @@ func Apply(ctx context.Context, hv Hypervisor, replan func(context.Context) (*Pl
 			first = []Step{{Verb: RefreshPool, Addr: Addr{KindPool, p.Pool}, Host: p.Pool}}
 		}
 		if len(first) == 0 {
-			return Execute(ctx, hv, p.Steps, opt)
+			return Execute(ctx, doer, p.Steps, opt)
 		}
-		if err := Execute(ctx, hv, first, opt); err != nil {
+		if err := Execute(ctx, doer, first, opt); err != nil {
 			return err
 		}
 		looked = true

@@ -109,10 +109,11 @@ func (d *differ) decideGuest(g *guestDiff) {
 		g.reason = "its root disk is missing, because an apply was cut or somebody deleted it"
 	default:
 		g.comparison = compare(KindGuest, w.Attrs, g.have)
+		g.followImage()
 		if slices.Contains(d.opt.Replace, w.Addr) {
 			g.recreate, g.reason = true, "--replace asks for it"
 		} else if g.effect() == Replace {
-			g.recreate, g.reason = true, "an attribute changed that cannot be changed in place"
+			g.recreate, g.reason = true, g.replaceReason()
 		}
 		g.build = g.recreate
 		g.stop = g.on() && (g.recreate || g.effect() >= Restart && !d.opt.NoRestart)
@@ -124,6 +125,12 @@ func (d *differ) decideGuest(g *guestDiff) {
 		g.forget = g.have != nil && g.have.Saved
 		return
 	}
+	d.decideUpdate(g, runs)
+	d.noticeCreated(g)
+}
+
+// decideUpdate is decideGuest for a guest that stays as it was made; runs says that the files want it to run.
+func (d *differ) decideUpdate(g *guestDiff, runs bool) {
 	g.forget = g.have.Saved && g.effect() >= Restart
 	if d.opt.NoRestart && g.on() {
 		g.deferRename()
@@ -144,7 +151,7 @@ func (d *differ) decideGuest(g *guestDiff) {
 		}
 	}
 	switch {
-	case w.Running == nil:
+	case g.want.Running == nil:
 		g.start = g.stop
 	case runs:
 		g.start = g.stop || g.have.State != Running
@@ -154,15 +161,14 @@ func (d *differ) decideGuest(g *guestDiff) {
 			g.reason = "it is paused, and must be off"
 		}
 	}
-	d.noticeCreated(g)
 }
 
 // noticeCreated tells what would differ if the guest were made anew, and that it is not applied.
 func (d *differ) noticeCreated(g *guestDiff) {
 	var what []string
 	for _, name := range g.created {
-		if name == "image" {
-			d.notice(g.want.Addr, "image differs; not applied, because only a new guest is made from it (--replace %s)", g.want.Addr)
+		if name == attrImage {
+			d.notice(g.want.Addr, "image differs; not applied, because only a new guest is made from it (--replace %s, or on_image_change = \"recreate\")", g.want.Addr)
 			continue
 		}
 		what = append(what, seedName(name))

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -14,7 +15,7 @@ type Options struct {
 	NoRestart bool   // change definitions, restart nothing
 	ForceStop bool   // pull the plug of every guest that does not shut down in time
 	NoWait    bool   // do not wait until started guests are ready
-	Images    []Addr // make these images, whether a guest needs them or not, and touch nothing else; empty: no such wish
+	Images    []Addr // make these images, with those below them, and touch nothing else; empty: no such wish
 }
 
 // Problem is a reason why a plan must not be applied, in the form of a diagnostic.
@@ -52,6 +53,7 @@ func Diff(desired []Resource, actual *Actual, opt Options) (*Plan, error) {
 	d.decideGuests()
 	d.spread()
 	d.checkProtected()
+	d.decideImages()
 	if err := d.emit(); err != nil {
 		return nil, err
 	}
@@ -69,6 +71,7 @@ type differ struct {
 
 	guests   map[Addr]*guestDiff
 	networks map[Addr]*networkDiff
+	images   []Addr // to be made, those that others are baked from first
 
 	plan     *Plan
 	problems []Problem
@@ -96,8 +99,13 @@ func newDiffer(desired []Resource, actual *Actual, opt Options) *differ {
 	d.opt.Target = d.owners(opt.Target)
 	d.checkNamed(opt.Replace, "--replace", true)
 	d.checkNamed(opt.Target, "--target", false)
-	if len(opt.Target) > 0 {
-		d.restrict()
+	d.checkImages()
+	switch {
+	case len(opt.Images) > 0:
+		d.restrict(opt.Images)
+		d.drop(func(a Addr) bool { return a.Kind != KindPool && a.Kind != KindImage }) // a network that a bake uses is there or not
+	case len(opt.Target) > 0:
+		d.restrict(d.opt.Target)
 	}
 	return d
 }
@@ -128,8 +136,17 @@ func (d *differ) owners(targets []Addr) []Addr {
 	return out
 }
 
-// restrict drops everything that the targets do not need. The pool stays: without it nothing can be said of disks.
-func (d *differ) restrict() {
+// checkImages refuses to make images that the files do not have.
+func (d *differ) checkImages() {
+	for _, a := range d.opt.Images {
+		if d.want[a] == nil || a.Kind != KindImage {
+			d.problem(a, "No such image", fmt.Sprintf("There is no %s in the files. Name an image block of theirs.", a))
+		}
+	}
+}
+
+// restrict drops everything that the addresses do not need. The pool stays: without it nothing can be said of disks.
+func (d *differ) restrict(to []Addr) {
 	keep := map[Addr]bool{{KindPool, d.actual.Pool}: true}
 	var visit func(a Addr)
 	visit = func(a Addr) {
@@ -138,7 +155,7 @@ func (d *differ) restrict() {
 		}
 		keep[a] = true
 		if w := d.want[a]; w != nil {
-			for _, n := range slices.Concat(w.Needs, w.Parts) {
+			for _, n := range slices.Concat(w.Needs, w.Parts, d.bakeNeeds(w)) {
 				visit(n)
 			}
 		}
@@ -148,19 +165,16 @@ func (d *differ) restrict() {
 			}
 		}
 	}
-	for _, a := range d.opt.Target {
+	for _, a := range to {
 		visit(a)
 	}
-	for a := range d.want {
-		if !keep[a] {
-			delete(d.want, a)
-		}
-	}
-	for a := range d.have {
-		if !keep[a] {
-			delete(d.have, a)
-		}
-	}
+	d.drop(func(a Addr) bool { return !keep[a] })
+}
+
+// drop leaves some addresses out of the plan.
+func (d *differ) drop(out func(Addr) bool) {
+	maps.DeleteFunc(d.want, func(a Addr, _ *Resource) bool { return out(a) })
+	maps.DeleteFunc(d.have, func(a Addr, _ *Object) bool { return out(a) })
 }
 
 func (d *differ) problem(a Addr, summary, detail string) {
@@ -178,14 +192,16 @@ func (d *differ) notice(a Addr, format string, args ...any) {
 // checkForeign refuses names that something else on the host has already.
 func (d *differ) checkForeign() {
 	for _, a := range d.wanted("") {
-		w := d.want[a]
-		why, taken := d.actual.Foreign[Addr{a.Kind, w.Host}]
-		if !taken {
-			continue
-		}
+		d.checkName(a, a.Kind, d.want[a].Host)
+	}
+}
+
+// checkName refuses a name on the host that a needs and something else has.
+func (d *differ) checkName(a Addr, kind Kind, host string) {
+	if why, taken := d.actual.Foreign[Addr{kind, host}]; taken {
 		d.problem(a, "Name is taken", fmt.Sprintf(
 			"The host has a %s named %q already, and it is not this site's: %s. jeos never touches what is not its own. "+
-				"Rename it or remove it there, or give the block or the site another name here.", hostKind(a.Kind), w.Host, why))
+				"Rename it or remove it there, or give the block or the site another name here.", hostKind(kind), host, why))
 	}
 }
 

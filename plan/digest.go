@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -8,46 +9,62 @@ import (
 	"slices"
 )
 
+// wanted is what of a resource can change what apply does.
+type wanted struct {
+	Addr, UUID, XML string
+	Attrs           []Attr
+	Needs, Parts    []Addr
+	Size            int64
+	Content         string
+	Running         *bool
+	Flags           []bool
+	Timeouts        []int64
+	Bake            []wanted // its guest, network and volumes
+	Clones          []Clone
+}
+
 // digestWanted returns a digest of everything in desired that can change what apply does.
 func digestWanted(desired []Resource) string {
-	type wanted struct {
-		Addr, UUID, XML string
-		Attrs           []Attr
-		Needs, Parts    []Addr
-		Size            int64
-		Content         string
-		Running         *bool
-		Flags           []bool
-		Timeouts        []int64
+	list := make([]wanted, len(desired))
+	for i := range desired {
+		list[i] = wantedOf(&desired[i])
 	}
-	list := make([]wanted, 0, len(desired))
-	for _, r := range desired {
-		w := wanted{
-			Addr: r.Addr.String() + " " + r.Host, UUID: r.UUID, XML: r.XML, Attrs: r.Attrs, Needs: r.Needs, Parts: r.Parts, Size: r.Size,
-			Running: r.Running, Flags: []bool{r.Autostart, r.ForceStop, r.Protect, r.Keep, r.Hidden},
-			Timeouts: []int64{int64(r.StopTimeout), int64(r.ReadyTimeout)},
-		}
-		if r.Content != nil {
-			w.Content = "content " + r.Content.SHA256
-		}
-		list = append(list, w)
-	}
-	slices.SortFunc(list, func(a, b wanted) int {
-		if a.Addr < b.Addr {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(list, func(a, b wanted) int { return cmp.Compare(a.Addr, b.Addr) })
 	return digest(list)
+}
+
+func wantedOf(r *Resource) wanted {
+	w := wanted{
+		Addr: r.Addr.String() + " " + r.Host, UUID: r.UUID, XML: r.XML, Attrs: r.Attrs, Needs: r.Needs, Parts: r.Parts, Size: r.Size,
+		Running: r.Running, Flags: []bool{r.Autostart, r.ForceStop, r.Protect, r.Keep, r.Hidden, r.FollowImage},
+		Timeouts: []int64{int64(r.StopTimeout), int64(r.ReadyTimeout)},
+	}
+	if r.Content != nil {
+		w.Content = "content " + r.Content.SHA256
+	}
+	if b := r.Bake; b != nil {
+		w.Bake, w.Clones = []wanted{wantedOf(&b.Guest)}, b.Clones
+		if b.Network != nil {
+			w.Bake = append(w.Bake, wantedOf(b.Network))
+		}
+		for i := range b.Volumes {
+			w.Bake = append(w.Bake, wantedOf(&b.Volumes[i]))
+		}
+	}
+	return w
 }
 
 // digestFound returns a digest of everything in actual that the plan depends on.
 func digestFound(actual *Actual) string {
 	objects := make([]*Object, 0, len(actual.Objects))
 	for _, a := range slices.SortedFunc(maps.Keys(actual.Objects), Addr.Compare) {
-		o := *actual.Objects[a]
-		o.XML, o.Detach = "", nil // says more than matters: times of access, and passwords
-		objects = append(objects, &o)
+		objects = append(objects, foundOf(actual.Objects[a]))
+	}
+	bakes := map[string][]*Object{}
+	for image, r := range actual.Bakes {
+		for _, o := range slices.Concat([]*Object{r.Guest, r.Network}, r.Volumes) {
+			bakes[image] = append(bakes[image], foundOf(o))
+		}
 	}
 	foreign := map[string]string{}
 	for a, why := range actual.Foreign {
@@ -55,9 +72,20 @@ func digestFound(actual *Actual) string {
 	}
 	return digest(struct {
 		Objects []*Object
+		Bakes   map[string][]*Object
 		Foreign map[string]string
 		Unknown bool
-	}{objects, foreign, actual.VolumesUnknown})
+	}{objects, bakes, foreign, actual.VolumesUnknown})
+}
+
+// foundOf returns what matters of an object, which may be nil.
+func foundOf(o *Object) *Object {
+	if o == nil {
+		return nil
+	}
+	found := *o
+	found.XML, found.Detach = "", nil // says more than matters: times of access, and passwords
+	return &found
 }
 
 func digest(v any) string {

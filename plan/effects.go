@@ -18,6 +18,7 @@ type Rule struct {
 // rules lists the attributes of every kind. The first rule that matches counts.
 var rules = []Rule{
 	{KindPool, "active", Live, false, "the pool is started"},
+	{KindImage, "*", OnCreate, false, "hash and size, or the recipe of a bake; an image never changes, another one comes beside it"},
 	{KindVolume, "size", Live, false, "capacity of a disk; grows, never shrinks"},
 	{KindNetwork, "active", Live, false, "the network is started"},
 	{KindNetwork, "autostart", Live, false, "the network starts with the host"},
@@ -51,7 +52,7 @@ var rules = []Rule{
 	{KindGuest, "arch", Replace, false, "architecture"},
 	{KindGuest, "machine", Replace, false, "machine type"},
 	{KindGuest, "firmware", Replace, false, "bios or uefi"},
-	{KindGuest, "image", OnCreate, false, "the base image"},
+	{KindGuest, "image", OnCreate, false, "the image that it is made from; replace with on_image_change = \"recreate\""},
 	{KindGuest, "seed.*", OnCreate, false, "packages, users, files, commands: all that the first boot does"},
 }
 

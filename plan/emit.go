@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 // defaultStopTimeout is for guests that are not in the files and whose metadata does not say.
@@ -35,25 +33,28 @@ func (l *stepList) add(s Step, needs ...[]int) int {
 	return len(l.list) - 1
 }
 
-// emit turns decisions into changes and steps. The order of the calls is the order of things: stop, take away, prepare,
-// define, fill, start, and remove what is left over.
+// emit turns decisions into changes and steps. The order of the calls is the order of things: make images, stop, take
+// away, prepare, define, fill, start, and remove what is left over. Images come first, so that a guest that is made anew
+// from one runs on until that is there; but a bake that uses a network of the site comes after what happens to it.
 func (d *differ) emit() error {
 	order := d.startOrder()
+	early, late := d.partImages()
+	if !d.opt.Destroy {
+		d.emitPool()
+	}
+	d.emitImages(early)
 	for _, a := range slices.Backward(order) {
 		d.emitStop(a)
 	}
 	for _, a := range d.found(KindNetwork) {
 		d.emitNetworkStop(a)
 	}
-	if !d.opt.Destroy {
-		d.emitPool()
-		d.emitImages()
-	}
 	for _, a := range d.wanted(KindNetwork) {
 		if err := d.emitNetwork(a); err != nil {
 			return err
 		}
 	}
+	d.emitImages(late)
 	for _, a := range order {
 		g := d.guests[a]
 		if g.remove() {
@@ -66,6 +67,7 @@ func (d *differ) emit() error {
 		d.emitStart(a)
 	}
 	d.emitStraySeeds()
+	d.emitRemains()
 	for _, a := range d.found(KindNetwork) {
 		d.emitNetworkRemoval(a)
 	}
@@ -122,8 +124,20 @@ func (d *differ) emitStop(a Addr) {
 	if g.want != nil {
 		timeout, force = g.want.StopTimeout, g.want.ForceStop
 	}
-	i := d.steps.add(Step{Verb: StopGuest, Addr: a, Host: g.have.Host, UUID: g.have.UUID, Timeout: timeout, On: force || d.opt.ForceStop}, behind)
+	i := d.steps.add(Step{Verb: StopGuest, Addr: a, Host: g.have.Host, UUID: g.have.UUID, Timeout: timeout, On: force || d.opt.ForceStop}, behind, d.newImage(g))
 	d.steps.stopped[a] = []int{i}
+}
+
+// newImage returns the steps after which the image of a guest that is made anew is there, as far as they come already.
+// Until then nothing is taken away from what it was.
+func (d *differ) newImage(g *guestDiff) []int {
+	var out []int
+	if g.recreate {
+		for _, image := range d.imagesOf(g.want) {
+			out = append(out, d.steps.ready[image]...)
+		}
+	}
+	return out
 }
 
 // stoppedOn returns the steps after which no guest that is to be stopped uses the network.
@@ -166,31 +180,6 @@ func (d *differ) emitPool() {
 
 // poolReady returns the steps after which the pool can be used.
 func (d *differ) poolReady() []int { return d.steps.ready[Addr{KindPool, d.actual.Pool}] }
-
-func (d *differ) emitImages() {
-	for _, a := range d.wanted(KindImage) {
-		if d.complete(a) {
-			continue
-		}
-		w := d.want[a]
-		c := Change{Addr: a, Action: Create, Attrs: allAttrs(w.Attrs)}
-		if d.have[a] != nil {
-			c.Reason = "an earlier upload was cut"
-		}
-		d.change(c)
-		d.steps.ready[a] = []int{d.upload(w, d.poolReady())}
-	}
-}
-
-// upload adds the upload of a volume, and refuses one whose content cannot be made.
-func (d *differ) upload(w *Resource, needs ...[]int) int {
-	if check := w.Content.Check; check != nil {
-		if err := check(); err != nil {
-			d.problem(shown(w.Addr, w.Parent, w.Hidden), "Content cannot be made", capital(err.Error())+".")
-		}
-	}
-	return d.steps.add(Step{Verb: UploadVolume, Addr: shown(w.Addr, w.Parent, w.Hidden), Host: w.Host, Pool: d.actual.Pool, Content: w.Content}, needs...)
-}
 
 func (d *differ) emitNetwork(a Addr) error {
 	n, s := d.networks[a], &d.steps
@@ -283,10 +272,4 @@ func (d *differ) pending(a Addr, attrs []AttrChange) {
 	if len(attrs) > 0 {
 		d.plan.Pending = append(d.plan.Pending, Change{Addr: a, Action: Update, Attrs: attrs, Effect: Restart})
 	}
-}
-
-// capital makes the text of an error a sentence's beginning.
-func capital(text string) string {
-	r, n := utf8.DecodeRuneInString(text)
-	return string(unicode.ToUpper(r)) + text[n:]
 }

@@ -18,6 +18,7 @@ func (d *differ) emitGuest(a Addr, g *guestDiff) error {
 		last = []int{s.add(Step{Verb: ForgetGuest, Addr: a, Host: w.Host, UUID: g.have.UUID}, last)}
 	}
 	if g.recreate {
+		last = slices.Concat(last, d.newImage(g))
 		last = slices.Concat(last, d.emptyGuest(g, last))
 	}
 	if g.define {
@@ -101,6 +102,9 @@ func (d *differ) emitVolumes(g *guestDiff, defined []int) (hidden []AttrChange) 
 			d.steps.ready[v] = []int{d.steps.add(Step{Verb: GrowVolume, Addr: v, Host: w.Host, Pool: d.actual.Pool, Domain: g.want.Host, Size: w.Size}, needs)}
 		case w.Size < h.Size && !w.Hidden:
 			d.shrink(w, h)
+		}
+		if c.Action == Create || c.Action == Recreate {
+			d.checkContent(shown(v, w.Parent, w.Hidden), w)
 		}
 		others = append(others, d.steps.ready[v]...)
 		if !w.Hidden {

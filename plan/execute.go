@@ -37,19 +37,24 @@ type ExecuteOptions struct {
 // ErrStopped is part of the error of Execute when Stop kept it from doing all steps.
 var ErrStopped = errors.New("stopped before all steps were done")
 
+// Doer does steps, as a Hypervisor does them.
+type Doer interface {
+	Do(ctx context.Context, s Step, progress func(Progress)) error
+}
+
 // Execute does all steps, each after those that it needs, side by side where their order is free. A failed step keeps
 // the steps that need it from starting, and no others. The error joins those of all failed steps.
 //
 // When ctx ends, the calls under way are cut off; their outcome is unknown. In all cases another plan shows what is left.
-func Execute(ctx context.Context, hv Hypervisor, steps []Step, opt ExecuteOptions) error {
-	x := &execution{hv: hv, steps: steps, opt: opt, slots: make(chan struct{}, max(1, opt.Parallelism)), results: make(chan result)}
+func Execute(ctx context.Context, doer Doer, steps []Step, opt ExecuteOptions) error {
+	x := &execution{doer: doer, steps: steps, opt: opt, slots: make(chan struct{}, max(1, opt.Parallelism)), results: make(chan result)}
 	x.stop, x.cancelWaits = context.WithCancel(ctx)
 	defer x.cancelWaits()
 	return x.run(ctx)
 }
 
 type execution struct {
-	hv          Hypervisor
+	doer        Doer
 	steps       []Step
 	opt         ExecuteOptions
 	slots       chan struct{}
@@ -133,7 +138,7 @@ func (x *execution) do(ctx context.Context, s Step) error {
 	default:
 	}
 	x.send(Event{Kind: StepStarted, Step: s})
-	err := x.hv.Do(ctx, s, func(p Progress) { x.send(Event{Kind: StepProgress, Step: s, Progress: p}) })
+	err := x.doer.Do(ctx, s, func(p Progress) { x.send(Event{Kind: StepProgress, Step: s, Progress: p}) })
 	if err != nil {
 		err = fmt.Errorf("%s: %w", s, err)
 		x.send(Event{Kind: StepFailed, Step: s, Err: err})

@@ -3,14 +3,13 @@ package plan
 import (
 	"context"
 	"errors"
-	"io"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 )
 
-// recorder is a Hypervisor that notes the order of steps and does what its function says.
+// recorder is a Doer that notes the order of steps and does what its function says.
 type recorder struct {
 	do func(ctx context.Context, s Step) error
 
@@ -35,14 +34,6 @@ func (r *recorder) Do(ctx context.Context, s Step, _ func(Progress)) error {
 	r.done = append(r.done, s.String())
 	return err
 }
-
-func (r *recorder) Inventory(context.Context, string, func(string) bool) (*Inventory, error) {
-	return nil, ErrNotFound
-}
-func (r *recorder) KVM(context.Context) (map[string]bool, error)         { return nil, ErrNotFound }
-func (r *recorder) Report(context.Context, string) (*Report, error)      { return nil, ErrNotFound }
-func (r *recorder) Console(context.Context, string, io.ReadWriter) error { return ErrNotFound }
-func (r *recorder) Close() error                                         { return nil }
 
 func steps(t *testing.T) []Step {
 	t.Helper()

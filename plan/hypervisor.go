@@ -31,6 +31,9 @@ type Hypervisor interface {
 	// Report asks the guest in the running domain of that name for its state. ErrNotFound means that there is no such
 	// domain or that it is off. It waits until the guest says something or ctx ends.
 	Report(ctx context.Context, domain string) (*Report, error)
+	// ReadVolume returns what a volume holds, cut off at limit bytes. ErrNotFound means that there is no such pool or
+	// volume. It needs a connection that may write.
+	ReadVolume(ctx context.Context, pool, volume string, limit int64) ([]byte, error)
 	// Console connects rw with the serial console of the running domain of that name until either side ends.
 	Console(ctx context.Context, domain string, rw io.ReadWriter) error
 }

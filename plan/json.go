@@ -39,6 +39,7 @@ type (
 		BeforeSensitive map[string]bool   `json:"before_sensitive,omitempty"`
 		AfterSensitive  map[string]bool   `json:"after_sensitive,omitempty"`
 		Causes          map[string]Cause  `json:"causes,omitempty"`
+		Effects         map[string]string `json:"effects,omitempty"`
 	}
 	noticeJSON struct {
 		Address string `json:"address"`
@@ -125,6 +126,7 @@ func (v *valuesJSON) fill(c Change) {
 			put(&v.After, a.Name, a.To, v.After != nil && a.To != "")
 		}
 		put(&v.Causes, a.Name, a.Cause, c.Action == Update || c.Action == Recreate)
+		put(&v.Effects, a.Name, a.Effect.String(), c.Action == Update || c.Action == Recreate)
 	}
 }
 
@@ -158,6 +160,16 @@ func effectName(action Action, e Effect) string {
 		return ""
 	}
 	return e.String()
+}
+
+// effectNamed is the inverse of Effect.String; the cheapest for what is no effect.
+func effectNamed(name string) Effect {
+	for e := Live; e <= OnCreate; e++ {
+		if e.String() == name {
+			return e
+		}
+	}
+	return Live
 }
 
 // String returns the word for the effect that plans and the README use.

@@ -123,15 +123,10 @@ func (s *Saved) View() (*Plan, error) {
 func viewChanges(list []changeJSON) []Change {
 	var out []Change
 	for _, j := range list {
-		c := Change{Addr: Addr{Kind(j.Type), j.Name}, Security: j.Security, Reason: j.Reason, Origin: j.Origin}
+		c := Change{Addr: Addr{Kind(j.Type), j.Name}, Effect: effectNamed(j.Effect), Security: j.Security, Reason: j.Reason, Origin: j.Origin}
 		for _, action := range []Action{Create, Update, Recreate, Delete} {
 			if slices.Equal(actionNames(action), j.Change.Actions) {
 				c.Action = action
-			}
-		}
-		for e := Live; e <= OnCreate; e++ {
-			if e.String() == j.Effect {
-				c.Effect = e
 			}
 		}
 		for _, d := range j.Disrupts {
@@ -139,18 +134,17 @@ func viewChanges(list []changeJSON) []Change {
 				c.Disrupts = append(c.Disrupts, a)
 			}
 		}
-		c.Attrs = viewAttrs(c.Kind, j.Change)
+		c.Attrs = viewAttrs(j.Change)
 		out = append(out, c)
 	}
 	return out
 }
 
-func viewAttrs(kind Kind, v valuesJSON) []AttrChange {
+func viewAttrs(v valuesJSON) []AttrChange {
 	attrs := map[string]*AttrChange{}
 	at := func(name string) *AttrChange {
 		if attrs[name] == nil {
-			rule, _ := LookupRule(kind, name)
-			attrs[name] = &AttrChange{Name: name, Effect: rule.Effect, Cause: v.Causes[name]}
+			attrs[name] = &AttrChange{Name: name, Effect: effectNamed(v.Effects[name]), Cause: v.Causes[name]}
 		}
 		return attrs[name]
 	}

@@ -52,6 +52,9 @@ func TestPlanShown(t *testing.T) {
 		"restart": {site(setAttr(web, "memory", "1GiB"), setAttr(web, "seed.packages", "sha256:2")), applied(site()), Options{}},
 		"replace": {site(setAttr(web, "firmware", "uefi")), applied(site(setAttr(web, "firmware", "bios"))), Options{}},
 		"destroy": {site(), applied(site()), Options{Destroy: true}},
+		"bake":    {site(baked), leftBehind(empty()), Options{}},
+		"follow":  {site(baked, follow), applied(site(baked), madeFrom("recipe:0")), Options{}},
+		"remains": {site(baked), leftBehind(applied(site(baked))), Options{}},
 		"pending": {site(setAttr(web, "memory", "1GiB")), applied(site(setAttr(web, "memory", "1GiB")), func(m map[Addr]*Object) {
 			m[web].Live["memory"], m[web].LiveApplied["memory"] = "512MiB", "512MiB"
 		}), Options{}},
@@ -62,25 +65,39 @@ func TestPlanShown(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var text, doc bytes.Buffer
-			if err := p.WriteText(&text, TextOptions{URI: "qemu:///system"}); err != nil {
-				t.Fatal(err)
-			}
+			text := planText(t, p, false)
+			var doc bytes.Buffer
 			if err := p.WriteJSON(&doc, "qemu:///system"); err != nil {
 				t.Fatal(err)
 			}
-			golden(t, name+".txt", text.Bytes())
+			golden(t, name+".txt", []byte(text))
 			golden(t, name+".json", doc.Bytes())
 
-			var colored bytes.Buffer
-			if err := p.WriteText(&colored, TextOptions{URI: "qemu:///system", Color: true}); err != nil {
+			saved, err := NewSaved(p, "v1", "home", "qemu:///system", test.opt)
+			if err != nil {
 				t.Fatal(err)
 			}
-			if plain := stripStyles(colored.String()); plain != text.String() {
-				t.Errorf("colour changes the text:\n%s", cmp.Diff(text.String(), plain))
+			view, err := saved.View()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(text, planText(t, view, false)); diff != "" {
+				t.Errorf("the saved plan is shown differently:\n%s", diff)
+			}
+			if diff := cmp.Diff(text, stripStyles(planText(t, p, true))); diff != "" {
+				t.Errorf("colour changes the text:\n%s", diff)
 			}
 		})
 	}
+}
+
+func planText(t *testing.T, p *Plan, color bool) string {
+	t.Helper()
+	var text bytes.Buffer
+	if err := p.WriteText(&text, TextOptions{URI: "qemu:///system", Color: color}); err != nil {
+		t.Fatal(err)
+	}
+	return text.String()
 }
 
 func stripStyles(text string) string {
@@ -155,21 +172,6 @@ func TestSavedPlan(t *testing.T) {
 	}
 	if err := read.Check(p, "qemu:///system"); err != nil {
 		t.Errorf("the same plan is refused: %v", err)
-	}
-
-	view, err := read.View()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var before, after bytes.Buffer
-	if err := p.WriteText(&before, TextOptions{URI: "u"}); err != nil {
-		t.Fatal(err)
-	}
-	if err := view.WriteText(&after, TextOptions{URI: "u"}); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(before.String(), after.String()); diff != "" {
-		t.Errorf("the saved plan is shown differently:\n%s", diff)
 	}
 
 	stale := map[string]struct {
