@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -25,6 +26,7 @@ func Conformance(t *testing.T, hv plan.Hypervisor, poolPath string) {
 	s.pool(poolPath)
 	s.volumes()
 	s.uploads()
+	s.clones(poolPath)
 	s.networks()
 	s.guests()
 	s.missing()
@@ -171,6 +173,44 @@ func qcow2Bytes(n int) []byte {
 	return data
 }
 
+// clones copies a layer over another volume, and makes anew what an earlier copy seems to have left half done.
+func (s *suite) clones(poolPath string) {
+	const base, layer = "conf.base.qcow2", "conf.layer.qcow2"
+	s.do(plan.Step{Verb: plan.CreateVolume, Pool: confPool, Host: base, XML: volumeDef(base, "qcow2", 4<<20, "")})
+	s.do(plan.Step{Verb: plan.CreateVolume, Pool: confPool, Host: layer, XML: volumeDef(layer, "qcow2", 8<<20, path.Join(poolPath, base))})
+	for copied, format := range map[string]string{"conf.copy.qcow2": "qcow2", "conf.copy.raw": "raw"} {
+		s.do(plan.Step{Verb: plan.CreateVolume, Pool: confPool, Host: copied, XML: volumeDef(copied, format, 1<<20, "")})
+		s.do(plan.Step{Verb: plan.CloneVolume, Pool: confPool, Host: copied, From: layer, XML: volumeDef(copied, format, 8<<20, "")})
+		if size, got := s.volume(copied); size != 8<<20 || got != format {
+			s.t.Errorf("%s has %d bytes and format %q, want those of its source in format %s", copied, size, got, format)
+		}
+		inv := s.inventory()
+		if !inv.Names[copied+".ok"] {
+			s.t.Errorf("%s has no marker", copied)
+		}
+		for _, v := range inv.Volumes {
+			if v.Name == copied && strings.Contains(v.XML, base) {
+				s.t.Errorf("%s does not stand by itself:\n%s", copied, v.XML)
+			}
+		}
+		s.do(plan.Step{Verb: plan.DeleteVolume, Pool: confPool, Host: copied})
+	}
+	s.do(plan.Step{Verb: plan.DeleteVolume, Pool: confPool, Host: layer})
+	s.do(plan.Step{Verb: plan.DeleteVolume, Pool: confPool, Host: base})
+	if inv := s.inventory(); len(inv.Names) > 0 {
+		s.t.Errorf("clones left something behind: %v", inv.Names)
+	}
+}
+
+// volumeDef returns the definition of a volume, a layer over another one unless backing is empty.
+func volumeDef(name, format string, capacity int64, backing string) string {
+	xml := fmt.Sprintf("<volume><name>%s</name><capacity>%d</capacity><target><format type='%s'/></target>", name, capacity, format)
+	if backing != "" {
+		xml += "<backingStore><path>" + backing + "</path><format type='qcow2'/></backingStore>"
+	}
+	return xml + "</volume>"
+}
+
 func (s *suite) networks() {
 	find := func() *plan.HostNetwork {
 		list := s.inventory().Networks
@@ -247,6 +287,7 @@ func (s *suite) missing() {
 		{Verb: plan.StartGuest, Host: "conf-none", UUID: confGuest},
 		{Verb: plan.StartNetwork, Host: "conf-none", UUID: confNetwork},
 		{Verb: plan.GrowVolume, Pool: confPool, Host: "conf.none.qcow2", Size: 1 << 20},
+		{Verb: plan.CloneVolume, Pool: confPool, Host: "conf.none.qcow2", From: "conf.missing.qcow2", XML: volumeDef("conf.none.qcow2", "qcow2", 1, "")},
 		{Verb: plan.CreateVolume, Pool: "conf-none", Host: "x", XML: "<volume><name>x</name><capacity>1</capacity></volume>"},
 	} {
 		if err := s.hv.Do(ctx, step, nil); !errors.Is(err, plan.ErrNotFound) {

@@ -1,13 +1,13 @@
 package fakevirt
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"strings"
 
 	"jeos/plan"
@@ -26,6 +26,8 @@ func (c *Conn) Do(ctx context.Context, s plan.Step, progress func(plan.Progress)
 		return c.onPool(ctx, s.Pool, func(p *pool) error { return p.create(s.XML) })
 	case plan.UploadVolume:
 		return c.upload(ctx, s, progress)
+	case plan.CloneVolume:
+		return c.clone(ctx, s)
 	case plan.GrowVolume:
 		return c.onPool(ctx, s.Pool, func(p *pool) error { return p.grow(s.Host, s.Size) })
 	case plan.DeleteVolume:
@@ -69,6 +71,11 @@ func (p *pool) create(xml string) error {
 	name, v, err := parseVolume(xml)
 	if err != nil || p.volumes[name] != nil {
 		return err
+	}
+	if v.backing != "" {
+		if err := p.canOpen(path.Base(v.backing)); err != nil {
+			return err
+		}
 	}
 	p.volumes[name] = v
 	return nil
@@ -187,121 +194,4 @@ func (h *Host) defineNetwork(s plan.Step) error {
 	}
 	n.name, n.xml, n.persistent = id.Name, s.XML, true
 	return nil
-}
-
-func (h *Host) doGuest(s plan.Step) error {
-	if s.Verb == plan.DefineGuest {
-		return h.defineGuest(s)
-	}
-	d := h.domains[s.UUID]
-	if d == nil {
-		if s.Verb == plan.StopGuest || s.Verb == plan.UndefineGuest || s.Verb == plan.DetachDevice {
-			return nil
-		}
-		return fmt.Errorf("domain %q: %w", s.Host, plan.ErrNotFound)
-	}
-	switch s.Verb {
-	case plan.RenameGuest:
-		if d.state != plan.Off {
-			return errors.New("cannot rename a running domain")
-		}
-		d.xml = strings.Replace(d.xml, "<name>"+d.name+"</name>", "<name>"+s.Host+"</name>", 1)
-		d.name = s.Host
-	case plan.ForgetGuest:
-		d.saved = ""
-	case plan.AutostartGuest:
-		d.autostart = s.On
-	case plan.StopGuest:
-		d.state, d.live = plan.Off, ""
-		if !d.persistent {
-			delete(h.domains, s.UUID)
-		}
-	case plan.DetachDevice:
-		d.live, _ = withoutDevice(d.live, s.XML)
-	case plan.UndefineGuest:
-		if d.state != plan.Off {
-			return errors.New("the domain is still running")
-		}
-		delete(h.domains, s.UUID)
-	default:
-		return fmt.Errorf("unknown verb %q", s.Verb)
-	}
-	return nil
-}
-
-func (h *Host) defineGuest(s plan.Step) error {
-	id, err := identify(s.XML)
-	if err != nil {
-		return err
-	}
-	if other := h.domainNamed(id.Name); other != nil && other.uuid != id.UUID {
-		return fmt.Errorf("domain %q already exists with uuid %s", id.Name, other.uuid)
-	}
-	d := h.domains[id.UUID]
-	if d == nil {
-		d = &domain{uuid: id.UUID}
-		h.domains[id.UUID] = d
-	}
-	if d.name != "" && d.name != id.Name {
-		return fmt.Errorf("domain %q is already defined with uuid %s", d.name, id.UUID)
-	}
-	d.name, d.xml, d.persistent = id.Name, s.XML, true
-	return nil
-}
-
-func (h *Host) startPaused(name string) error {
-	d := h.domainNamed(name)
-	if d == nil {
-		return fmt.Errorf("domain %q: %w", name, plan.ErrNotFound)
-	}
-	if d.state == plan.Off {
-		if err := h.canStart(d); err != nil {
-			return err
-		}
-		d.state, d.live = plan.Paused, cmp.Or(d.saved, d.xml)
-		d.saved = ""
-	}
-	return nil
-}
-
-// canStart refuses what QEMU would: a disk whose volume is missing or incomplete.
-func (h *Host) canStart(d *domain) error {
-	for _, p := range h.pools {
-		id, _ := identify(p.xml) // it was parsed when it was defined
-		for _, rest := range strings.Split(d.xml, id.Path+"/")[1:] {
-			name := rest[:strings.IndexAny(rest, `"'<`)]
-			v := p.volumes[name]
-			if v == nil || strings.HasSuffix(name, ".qcow2") && v.format != "qcow2" {
-				return fmt.Errorf("cannot access storage file '%s/%s'", id.Path, name)
-			}
-		}
-	}
-	return nil
-}
-
-func (h *Host) setState(name string, s plan.State) error {
-	d := h.domainNamed(name)
-	if d == nil {
-		return fmt.Errorf("domain %q: %w", name, plan.ErrNotFound)
-	}
-	d.state = s
-	return nil
-}
-
-func (c *Conn) await(ctx context.Context, s plan.Step, progress func(plan.Progress)) error {
-	r, err := c.Report(ctx, s.Host)
-	if err != nil {
-		return err
-	}
-	if progress != nil {
-		progress(plan.Progress{Text: "cloud-init " + r.CloudInit})
-	}
-	if r.Ready() {
-		return nil
-	}
-	if r.Failed() {
-		return fmt.Errorf("the guest's first boot failed: %s", strings.Join(r.Errors, "; "))
-	}
-	<-ctx.Done()
-	return ctx.Err()
 }

@@ -2,13 +2,7 @@ package fakevirt_test
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"net/netip"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,19 +29,25 @@ func TestLaw(t *testing.T) {
 	})
 }
 
-// TestLawEveryCut tries every cut point of one change that has it all: a guest comes, one goes, one is replaced, one
-// restarts, disks come, go and grow, networks come, go and change.
+// TestLawEveryCut tries every cut point of changes that have it all.
 func TestLawEveryCut(t *testing.T) {
-	before, after := richSites()
-	calls := 0
-	law(failer{t}, before, after, -1, fakevirt.Before, func(n int) { calls = n })
-	if calls < 30 {
-		t.Fatalf("the change makes only %d calls", calls)
-	}
-	for k := range calls {
-		for _, how := range []fakevirt.Cut{fakevirt.Before, fakevirt.After, fakevirt.Silence} {
-			t.Run(fmt.Sprintf("%d/%d", k, how), func(t *testing.T) { law(failer{t}, before, after, k, how) })
-		}
+	for name, sites := range map[string]func() (before, after *config.Site){"guests": richSites, "bakes": bakeSites} {
+		t.Run(name, func(t *testing.T) {
+			before, after := sites()
+			calls := 0
+			law(failer{t}, before, after, -1, fakevirt.Before, func(n int) { calls = n })
+			if calls < 30 {
+				t.Fatalf("the change makes only %d calls", calls)
+			}
+			for k := range calls {
+				for _, how := range []fakevirt.Cut{fakevirt.Before, fakevirt.After, fakevirt.Silence} {
+					t.Run(fmt.Sprintf("%d/%d", k, how), func(t *testing.T) {
+						t.Parallel()
+						law(failer{t}, before, after, k, how)
+					})
+				}
+			}
+		})
 	}
 }
 
@@ -76,10 +76,12 @@ func law(t tester, a, b *config.Site, k int, how fakevirt.Cut, counts ...func(in
 	if err != nil && cut.Calls() <= k {
 		t.Fatalf("apply failed without a cut: %v", err)
 	}
+	mustHaveWholeImages(t, host)
 
 	apply(t, host.Open(false), b)
 	mustBeEmpty(t, host, b)
 	mustHaveNoOrphan(t, host, a, b)
+	mustHaveWholeImages(t, host)
 	if diff := cmp.Diff(foreign, foreignObjects(t, host)); diff != "" {
 		t.Errorf("something that is not jeos's changed:\n%s", diff)
 	}
@@ -112,254 +114,6 @@ func apply(t tester, conn *fakevirt.Conn, site *config.Site) {
 	}
 }
 
-func mustBeEmpty(t tester, host *fakevirt.Host, site *config.Site) {
-	p, err := replan(host.Open(true), site)(context.Background())
-	if err != nil {
-		t.Fatalf("plan: %v", err)
-	}
-	if p.Empty() && len(p.Pending) == 0 {
-		return
-	}
-	var text strings.Builder
-	if err := p.WriteText(&text, plan.TextOptions{}); err != nil {
-		t.Fatalf("%v", err)
-	}
-	t.Errorf("after apply the plan is not empty:\n%s", text.String())
-}
-
-// mustHaveNoOrphan checks that the host has no domain, network or volume of the site that b does not want, but for
-// disks that either site keeps.
-func mustHaveNoOrphan(t tester, host *fakevirt.Host, a, b *config.Site) {
-	inv := inventory(t, host)
-	for _, d := range inv.Domains {
-		if name, ours := strings.CutPrefix(d.Name, b.Name+"-"); ours && !slices.ContainsFunc(b.Guests, func(g config.Guest) bool { return g.Name == name }) {
-			t.Errorf("orphan domain %s", d.Name)
-		}
-	}
-	for _, n := range inv.Networks {
-		if name, ours := strings.CutPrefix(n.Name, b.Name+"-"); ours && !slices.ContainsFunc(b.Networks, func(w config.Network) bool { return w.Name == name }) {
-			t.Errorf("orphan network %s", n.Name)
-		}
-	}
-	for name := range inv.Names {
-		rest, ours := strings.CutPrefix(name, b.Name+".")
-		if !ours {
-			continue
-		}
-		guest, disk, _ := strings.Cut(rest, ".")
-		disk, _, _ = strings.Cut(disk, ".")
-		if !hasDisk(b, guest, disk, false) && !hasDisk(a, guest, disk, true) {
-			t.Errorf("orphan volume %s", name)
-		}
-	}
-	seeds := map[string]int{}
-	for name := range inv.Names {
-		if marked, isMarker := strings.CutSuffix(name, ".ok"); isMarker && !inv.Names[marked] {
-			t.Errorf("orphan marker %s", name)
-		}
-		if guest, _, isSeed := strings.Cut(name, ".seed-"); isSeed && strings.HasSuffix(name, ".iso") {
-			seeds[guest]++
-		}
-	}
-	for guest, n := range seeds {
-		if n > 1 {
-			t.Errorf("%s has %d seeds", guest, n)
-		}
-	}
-}
-
-func hasDisk(site *config.Site, guest, disk string, keptOnly bool) bool {
-	for _, g := range site.Guests {
-		if g.Name != guest {
-			continue
-		}
-		if !keptOnly && (disk == "root" || strings.HasPrefix(disk, "seed-")) {
-			return true
-		}
-		for _, d := range g.Disks {
-			if d.Name == disk && (d.Keep || !keptOnly) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func inventory(t tester, host *fakevirt.Host) *plan.Inventory {
-	inv, err := host.Open(true).Inventory(context.Background(), "jeos", func(string) bool { return true })
-	if err != nil {
-		t.Fatalf("inventory: %v", err)
-	}
-	return inv
-}
-
-// addForeign gives the host a domain, a network, a pool and a volume that are not jeos's.
-func addForeign(t tester, host *fakevirt.Host) {
-	conn := host.Open(false)
-	for _, s := range []plan.Step{
-		{Verb: plan.DefinePool, Host: "jeos", XML: "<pool type='dir'><name>jeos</name><target><path>/pool</path></target></pool>"},
-		{Verb: plan.StartPool, Host: "jeos"},
-		{Verb: plan.CreateVolume, Pool: "jeos", XML: "<volume><name>diary.qcow2</name><capacity>5</capacity><target><format type='qcow2'/></target></volume>"},
-		{Verb: plan.CreateVolume, Pool: "jeos", XML: "<volume><name>homely.web.root.qcow2</name><capacity>5</capacity><target><format type='qcow2'/></target></volume>"},
-		{Verb: plan.DefineGuest, Host: "windows", UUID: "f1", XML: "<domain type='kvm'><name>windows</name><uuid>f1</uuid><devices/></domain>"},
-		{Verb: plan.StartGuest, Host: "windows", UUID: "f1"},
-		{Verb: plan.DefineNetwork, Host: "default", UUID: "f2", XML: "<network><name>default</name><uuid>f2</uuid><forward mode='nat'/></network>"},
-		{Verb: plan.StartNetwork, Host: "default", UUID: "f2"},
-	} {
-		if err := conn.Do(context.Background(), s, nil); err != nil {
-			t.Fatalf("%s: %v", s, err)
-		}
-	}
-}
-
-func foreignObjects(t tester, host *fakevirt.Host) []any {
-	inv := inventory(t, host)
-	out := []any{*inv.Pool}
-	for _, d := range inv.Domains {
-		if d.Name == "windows" {
-			out = append(out, d)
-		}
-	}
-	for _, n := range inv.Networks {
-		if n.Name == "default" {
-			out = append(out, n)
-		}
-	}
-	for _, v := range inv.Volumes {
-		if v.Name == "diary.qcow2" || v.Name == "homely.web.root.qcow2" {
-			out = append(out, v)
-		}
-	}
-	if len(out) != 5 {
-		t.Fatalf("%d foreign objects, want 5", len(out))
-	}
-	return out
-}
-
-// imagePath is a file that stands for a base image. TestMain makes it.
-var imagePath string
-
-const imageBytes = "QFI\xfb and the rest of an image"
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "law")
-	if err != nil {
-		panic(err)
-	}
-	imagePath = filepath.Join(dir, "noble.img")
-	if err := os.WriteFile(imagePath, []byte(imageBytes), 0o600); err != nil {
-		panic(err)
-	}
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
-
-func newSite() *config.Site {
-	sum := sha256.Sum256([]byte(imageBytes))
-	return &config.Site{
-		Name: "home", Pool: config.Pool{Name: "jeos", Path: "/pool"},
-		Images: []config.Image{{
-			Name: "noble", Path: imagePath, Format: "qcow2", SHA256: hex.EncodeToString(sum[:]), Size: 1 << 30, FileSize: int64(len(imageBytes)),
-		}},
-	}
-}
-
-func network(name string, octet byte, mode config.Mode) config.Network {
-	cidr := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 9, octet, 0}), 24)
-	n := config.Network{Name: name, Mode: mode, CIDRs: []netip.Prefix{cidr}, Bridge: config.DeriveBridge("home", name)}
-	if mode == config.NAT {
-		n.Host = []netip.Addr{cidr.Addr().Next()}
-	}
-	return n
-}
-
-func guest(name string, networks ...config.Network) config.Guest {
-	on := true
-	g := config.Guest{
-		Name: name, Image: "noble", CPUs: 1, Memory: 512 << 20, Disk: 2 << 30, Running: &on, Autostart: true, Arch: "x86_64", Machine: "q35",
-		Firmware: "bios", Accel: "auto", Hostname: name, StopTimeout: time.Minute, ReadyTimeout: time.Minute,
-	}
-	for i, n := range networks {
-		addr := netip.AddrFrom4([4]byte{10, 9, n.CIDRs[0].Addr().As4()[2], byte(10 + len(name) + int(name[0]))})
-		g.NICs = append(g.NICs, config.NIC{
-			Name: n.Name, Network: n.Name, MAC: config.DeriveMAC("home", name, n.Name), DefaultRoute: i == 0,
-			Addresses: []netip.Prefix{netip.PrefixFrom(addr, 24)},
-		})
-	}
-	return g
-}
-
-// richSites returns a site and what it becomes.
-func richSites() (before, after *config.Site) {
-	lan, wan, old := network("lan", 1, config.Isolated), network("wan", 2, config.NAT), network("old", 3, config.Isolated)
-	before, after = newSite(), newSite()
-
-	stays := guest("stays", lan)
-	stays.Disks = []config.Disk{{Name: "data", Size: 1 << 30, Mount: "/srv", FS: "ext4"}, {Name: "gone", Size: 1 << 30, FS: "ext4"}, {Name: "kept", Size: 1 << 30, FS: "ext4", Keep: true}}
-	goes := guest("goes", old)
-	goes.Disks = []config.Disk{{Name: "kept", Size: 1 << 30, FS: "ext4", Keep: true}}
-	replaced := guest("replaced", lan)
-	replaced.Disks = []config.Disk{{Name: "kept", Size: 1 << 30, FS: "ext4", Keep: true}, {Name: "lost", Size: 1 << 30, FS: "ext4"}}
-	before.Networks = []config.Network{lan, old}
-	before.Guests = []config.Guest{goes, replaced, stays}
-
-	lan.MTU = 1400
-	stays = guest("stays", lan, wan)
-	stays.Memory, stays.Disk = 1<<30, 3<<30
-	stays.Disks = []config.Disk{{Name: "data", Size: 2 << 30, Mount: "/srv", FS: "ext4"}, {Name: "new", Size: 1 << 30, FS: "ext4", Mount: "/new"}}
-	replaced.Firmware = "uefi"
-	comes := guest("comes", lan, wan)
-	comes.Files = []config.File{{Path: "/etc/motd", Content: []byte("hello\n"), Mode: 0o644, Owner: "root:root"}}
-	after.Networks = []config.Network{lan, wan}
-	after.Guests = []config.Guest{comes, replaced, stays}
-	return before, after
-}
-
-// siteGen generates sites whose guests, networks and disks have few names, so that two sites often share some.
-func siteGen() *rapid.Generator[*config.Site] {
-	return rapid.Custom(func(t *rapid.T) *config.Site {
-		s := newSite()
-		for i, name := range []string{"lan", "wan"} {
-			if rapid.Bool().Draw(t, "has "+name) {
-				n := network(name, byte(i+1), rapid.SampledFrom([]config.Mode{config.Isolated, config.NAT}).Draw(t, "mode"))
-				n.MTU = rapid.SampledFrom([]int{0, 1400}).Draw(t, "mtu")
-				s.Networks = append(s.Networks, n)
-			}
-		}
-		for _, name := range []string{"mail", "vpn", "web"} {
-			if rapid.Bool().Draw(t, "has "+name) {
-				s.Guests = append(s.Guests, drawGuest(t, name, s.Networks))
-			}
-		}
-		return s
-	})
-}
-
-func drawGuest(t *rapid.T, name string, networks []config.Network) config.Guest {
-	var on []config.Network
-	for _, n := range networks {
-		if rapid.Bool().Draw(t, "on "+n.Name) {
-			on = append(on, n)
-		}
-	}
-	g := guest(name, on...)
-	g.CPUs = rapid.IntRange(1, 2).Draw(t, "cpus")
-	g.Memory = rapid.SampledFrom([]int64{512 << 20, 1 << 30}).Draw(t, "memory")
-	g.Firmware = rapid.SampledFrom([]string{"bios", "uefi"}).Draw(t, "firmware")
-	g.Autostart = rapid.Bool().Draw(t, "autostart")
-	g.Running = rapid.SampledFrom([]*bool{nil, new(bool), g.Running}).Draw(t, "running")
-	for _, disk := range []string{"data", "logs"} {
-		if rapid.Bool().Draw(t, "has "+disk) {
-			g.Disks = append(g.Disks, config.Disk{Name: disk, Size: 1 << 30, FS: "ext4", Keep: rapid.Bool().Draw(t, "keep"), Mount: rapid.SampledFrom([]string{"", "/" + disk}).Draw(t, "mount")})
-		}
-	}
-	if rapid.Bool().Draw(t, "file") {
-		g.Files = []config.File{{Path: "/etc/motd", Content: []byte("hi"), Mode: 0o644, Owner: "root:root"}}
-	}
-	return g
-}
-
 // TestSavedMemory saves a guest's memory and then changes the guest: it must not come back as it was.
 func TestSavedMemory(t *testing.T) {
 	before, after := richSites()
@@ -385,6 +139,29 @@ func TestUnmanagedPower(t *testing.T) {
 		if d.State != plan.Running {
 			t.Errorf("%s does not run", d.Name)
 		}
+	}
+}
+
+// TestBakeThatFails has a bake end in an error: nothing is made from it, and the guest that would follow stays as it is.
+func TestBakeThatFails(t *testing.T) {
+	before, after := bakeSites()
+	host := fakevirt.New()
+	apply(t, host.Open(false), before)
+	was := imageBelow(t, host, "follows")
+	host.SetReport("home-bake.wifi", plan.Report{Version: 1, CloudInit: "done", Errors: []string{"no package hostapd"}})
+	if err := tryApply(host.Open(false), after); err == nil || !strings.Contains(err.Error(), "no package hostapd") {
+		t.Errorf("got %v", err)
+	}
+	mustHaveWholeImages(t, host)
+	if now := imageBelow(t, host, "follows"); now != was {
+		t.Errorf("the root disk of the guest was a layer over %s and is one over %s", was, now)
+	}
+	host.SetReport("home-bake.wifi", plan.Report{Version: 1, CloudInit: "done"})
+	apply(t, host.Open(false), after)
+	mustBeEmpty(t, host, after)
+	mustHaveNoOrphan(t, host, before, after)
+	if imageBelow(t, host, "follows") == was {
+		t.Error("the guest was not made anew from the new image")
 	}
 }
 

@@ -88,15 +88,13 @@ func (h *Hypervisor) poll(ctx context.Context, s plan.Step, progress func(plan.P
 				return last, nil
 			}
 			if report.Failed() {
-				return last, &GuestError{Domain: s.Host, Reason: "its first boot ended in an error",
-					Remedy: "correct the files and make the guest anew with --replace, or repair it inside"}
+				return last, failure(s)
 			}
 		case errors.Is(err, plan.ErrNotFound):
-			return last, &GuestError{Domain: s.Host, Reason: "it stopped before it was ready",
-				Remedy: "see what it said on its console, then run the same command again, which starts it"}
+			return last, stopped(s)
 		case errors.Is(err, errNoReport):
 		case errors.Is(err, errBusy):
-			busy = err
+			busy = errBusy
 		default:
 			if failures++; failures >= pollFailures {
 				return last, err
@@ -104,12 +102,7 @@ func (h *Hypervisor) poll(ctx context.Context, s plan.Step, progress func(plan.P
 		}
 		waited := time.Since(begin)
 		if waited >= s.Timeout {
-			failed := &GuestError{Domain: s.Host, Reason: fmt.Sprintf("it did not report ready within %v", s.Timeout),
-				Remedy: "look at it with jeos console, raise ready_timeout if it is only slow, then run the same command again"}
-			if busy != nil {
-				failed.Reason += "; " + errBusy.Error()
-			}
-			return last, failed
+			return last, late(s, busy)
 		}
 		text := fmt.Sprintf("no report yet, %d s", int(waited.Seconds()))
 		if last != nil {
@@ -120,6 +113,38 @@ func (h *Hypervisor) poll(ctx context.Context, s plan.Step, progress func(plan.P
 			return last, fmt.Errorf("stopped waiting for the guest, which goes on: %w", err)
 		}
 	}
+}
+
+// failure is the error of a guest that reports one.
+func failure(s plan.Step) *GuestError {
+	if s.Remedy != "" {
+		return &GuestError{Domain: s.Host, Reason: "its work ended in an error", Remedy: s.Remedy}
+	}
+	return &GuestError{Domain: s.Host, Reason: "its first boot ended in an error",
+		Remedy: "correct the files and make the guest anew with --replace, or repair it inside"}
+}
+
+// stopped is the error of a guest that is off before it was ready.
+func stopped(s plan.Step) *GuestError {
+	e := &GuestError{Domain: s.Host, Reason: "it stopped before it was ready",
+		Remedy: "see what it said on its console, then run the same command again, which starts it"}
+	if s.Remedy != "" {
+		e.Remedy = "see what it said on its console, then run the same command again, which begins anew"
+	}
+	return e
+}
+
+// late is the error of a guest whose time is over. busy is not nil if another program read its reports.
+func late(s plan.Step, busy error) *GuestError {
+	e := &GuestError{Domain: s.Host, Reason: fmt.Sprintf("it did not report ready within %v", s.Timeout),
+		Remedy: "look at it with jeos console, raise ready_timeout if it is only slow, then run the same command again"}
+	if s.Remedy != "" {
+		e.Remedy = "raise its timeout if it is only slow, then run the same command again"
+	}
+	if busy != nil {
+		e.Reason += "; " + busy.Error()
+	}
+	return e
 }
 
 // look waits for one report, for at most limit.

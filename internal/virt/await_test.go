@@ -83,6 +83,28 @@ func TestAwait(t *testing.T) {
 	}
 }
 
+func TestAwaitNamesTheRemedyOfTheStep(t *testing.T) {
+	tests := map[string]struct{ report, want string }{
+		"failed":   {`{"cloud_init":"error","errors":["no such package: cowsey"]}`, "its work ended in an error (last report: cloud-init: error, 0 s); correct the image\n  error: no such package: cowsey"},
+		"too slow": {`{"cloud_init":"running","stage":"bake"}`, "it did not report ready within 5m0s (last report: cloud-init: bake, 0 s); raise its timeout"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDaemon()
+				newMachine(d, libvirt.DomainRunning)
+				d.answer(domainOpenChannel, []byte(nil))
+				d.feed[domainOpenChannel] = []string{"old\n", tt.report + "\n"}
+				step := plan.Step{Verb: plan.AwaitGuest, Host: "web", Timeout: 5 * time.Minute, Remedy: "correct the image"}
+				err := d.open(t).Do(context.Background(), step, nil)
+				if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+					t.Errorf("error %q, want %q…", err, tt.want)
+				}
+			})
+		})
+	}
+}
+
 func TestAwaitIsInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDaemon()

@@ -31,6 +31,8 @@ func (h *Hypervisor) Do(ctx context.Context, s plan.Step, progress func(plan.Pro
 		return h.inPool(ctx, s.Pool, func() error { return h.uploadVolume(ctx, c, s, progress) })
 	case plan.GrowVolume:
 		return h.inPool(ctx, s.Pool, func() error { return growVolume(ctx, c, s) })
+	case plan.CloneVolume:
+		return h.inPool(ctx, s.Pool, func() error { return h.cloneVolume(ctx, c, s, progress) })
 	case plan.DeleteVolume:
 		return h.inPool(ctx, s.Pool, func() error { return deleteVolume(ctx, c, s.Pool, s.Host) })
 	case plan.DefineNetwork:

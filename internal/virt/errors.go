@@ -60,8 +60,11 @@ func containsAny(s string, texts ...string) bool {
 	return false
 }
 
-// busy reports whether a pool refused because another client's job runs in it.
-func busy(err error) bool { return mentions(err, "asynchronous jobs running") }
+// busyTexts are what a pool says while another client's job runs in it, and a volume while it is copied.
+var busyTexts = []string{"asynchronous jobs running", "is still being allocated", "is still in use"}
+
+// busy reports whether libvirt refused because another client's job is under way, which will end.
+func busy(err error) bool { return mentions(err, busyTexts...) }
 
 // full reports whether the host's disk is full.
 func full(err error) bool { return mentions(err, "no space left on device", "disk quota exceeded") }
@@ -100,7 +103,7 @@ var remedies = []struct {
 	{texts: []string{"unable to decode message payload", "too large"}, remedy: "the definition is larger than the 4 MiB that libvirt takes"},
 	{code: libvirt.ErrNoSupport, remedy: "this libvirt is too old or lacks the driver: needs libvirt >= 5.6"},
 	{code: libvirt.ErrOperationUnsupported, remedy: "this libvirt or QEMU cannot do it: needs libvirt >= 5.6"},
-	{texts: []string{"asynchronous jobs running"}, remedy: "another program works in the pool: run the same command again later"},
+	{texts: busyTexts, remedy: "another program works in the pool: run the same command again later"},
 	{code: libvirt.ErrOperationTimeout, remedy: "another program works on the same object: run the same command again later"},
 }
 

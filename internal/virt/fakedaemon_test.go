@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/digitalocean/go-libvirt"
 )
@@ -28,10 +29,13 @@ const (
 	volumeCreate       = 93
 	volumeDelete       = 94
 	volumeByName       = 95
+	volumeInfo         = 98
 	volumeXMLDesc      = 99
+	volumeCreateFrom   = 125
 	domainDetach       = 161
 	domainCreate       = 196
 	volumeUpload       = 208
+	volumeDownload     = 209
 	domainGetState     = 212
 	domainDestroyFlags = 234
 	domainShutdown     = 258
@@ -50,8 +54,12 @@ type daemon struct {
 	calls []uint32
 	// stream gets the packets of an upload; its error ends the upload, as an error of the daemon, or as silence.
 	stream func(data []byte) error
-	// feed is sent, packet by packet, after the reply to the function of that number.
+	// feed is sent, packet by packet, after the reply to the function of that number. An empty packet ends a download.
 	feed map[uint32][]string
+	// broken is sent after that, as an error of the daemon, or ends the connection.
+	broken map[uint32]error
+	// delay is how long the function of that number takes.
+	delay map[uint32]time.Duration
 }
 
 func newDaemon() *daemon {
@@ -62,7 +70,9 @@ func newDaemon() *daemon {
 			connectOpen:  empty,
 			connectClose: empty,
 		},
-		feed: map[uint32][]string{},
+		feed:   map[uint32][]string{},
+		broken: map[uint32]error{},
+		delay:  map[uint32]time.Duration{},
 	}
 }
 
@@ -149,8 +159,9 @@ func (d *daemon) serve(c net.Conn) {
 		if handle != nil {
 			reply, err = handle(body)
 		}
-		feed := d.feed[procedure]
+		feed, broken, delay := d.feed[procedure], d.broken[procedure], d.delay[procedure]
 		d.mu.Unlock()
+		time.Sleep(delay)
 		switch {
 		case err == errHang:
 			continue
@@ -164,6 +175,12 @@ func (d *daemon) serve(c net.Conn) {
 		}
 		for _, data := range feed {
 			send(c, procedure, stream, serial, []byte(data), io.ErrShortBuffer)
+		}
+		switch {
+		case broken == errHangUp:
+			return
+		case broken != nil:
+			send(c, procedure, stream, serial, nil, broken)
 		}
 	}
 }

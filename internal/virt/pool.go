@@ -32,9 +32,10 @@ func (h *Hypervisor) inPool(ctx context.Context, pool string, f func() error) er
 	}
 }
 
-// storage is a slow call that is tried again, for a while, when a job of another program keeps the pool busy.
+// storage is a slow call that is tried again, for a while, when a job of another program keeps the pool busy, or one of
+// a jeos that was cut off.
 func storage[T any](ctx context.Context, c *conn, name string, f func(*libvirt.Libvirt) (T, error)) (T, error) {
-	deadline := time.Now().Add(2 * c.limit)
+	deadline := time.Now().Add(time.Duration(slow) * c.limit)
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		value, err := call(ctx, c, slow, name, f)
 		if !busy(err) || time.Now().After(deadline) {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"path"
 	"sync"
 	"time"
 
@@ -30,13 +31,16 @@ func complete(ctx context.Context, c *conn, pool, name string) (bool, error) {
 	if err != nil {
 		return false, gone(err)
 	}
-	m := marker(name)
-	if m == "" {
+	if !needsMarker(name) {
 		return desc.Target.Format.Type == "qcow2", nil
 	}
-	_, _, err = lookupVolume(ctx, c, pool, m)
+	_, _, err = lookupVolume(ctx, c, pool, name+markerSuffix)
 	return err == nil, gone(err)
 }
+
+// needsMarker reports whether an uploaded volume of that name is complete only with a marker. A qcow2 image is
+// recognised as one by its first bytes, which are uploaded last.
+func needsMarker(name string) bool { return path.Ext(name) != ".qcow2" }
 
 // uploadVolume makes the volume as a raw one and fills it. What makes it complete comes last: the head of a qcow2
 // image, the marker of anything else.
@@ -74,15 +78,8 @@ func (h *Hypervisor) uploadVolume(ctx context.Context, c *conn, s plan.Step, pro
 		}
 		return err
 	}
-	if m := marker(s.Host); m != "" {
-		text, err := rawVolume(m, 0)
-		if err != nil {
-			return err
-		}
-		if _, err := makeVolume(ctx, c, s.Pool, text); err != nil {
-			return spaceError(ctx, c, s.Pool, 0, err)
-		}
-		return nil
+	if needsMarker(s.Host) {
+		return makeMarker(ctx, c, s.Pool, s.Host)
 	}
 	return seeFormat(ctx, c, s)
 }
@@ -115,7 +112,7 @@ type upload struct {
 // it is complete.
 func (u *upload) run(ctx context.Context, want string) error {
 	var head []byte
-	if marker(u.volume.Name) == "" {
+	if !needsMarker(u.volume.Name) {
 		head = make([]byte, min(headSize, u.size))
 		if _, err := io.ReadFull(u.stream, head); err != nil {
 			return fmt.Errorf("cannot read what to upload: %w", err)

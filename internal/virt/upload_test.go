@@ -262,9 +262,15 @@ func TestUploadThatStalls(t *testing.T) {
 }
 
 func TestDeleteVolumeDeletesMarkerFirst(t *testing.T) {
+	for _, name := range []string{"s.iso", "baked.qcow2"} {
+		t.Run(name, func(t *testing.T) { deletesMarkerFirst(t, name) })
+	}
+}
+
+func deletesMarkerFirst(t *testing.T, name string) {
 	d := newDaemon()
 	volumes := warehouse(d)
-	volumes["s.iso"], volumes["s.iso.ok"], volumes["b.iso"] = nil, nil, nil
+	volumes[name], volumes[name+".ok"], volumes["b.iso"] = nil, nil, nil
 	var order []string
 	remove := d.on[volumeDelete]
 	d.on[volumeDelete] = func(args []byte) ([]byte, error) {
@@ -275,11 +281,11 @@ func TestDeleteVolumeDeletesMarkerFirst(t *testing.T) {
 	}
 	h := d.open(t)
 	for range 2 { // the second time there is nothing to do
-		if err := h.Do(context.Background(), plan.Step{Verb: plan.DeleteVolume, Pool: "p", Host: "s.iso"}, nil); err != nil {
+		if err := h.Do(context.Background(), plan.Step{Verb: plan.DeleteVolume, Pool: "p", Host: name}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if diff := cmp.Diff([]string{"s.iso.ok", "s.iso"}, order); diff != "" {
+	if diff := cmp.Diff([]string{name + ".ok", name}, order); diff != "" {
 		t.Errorf("deleted (-want +got):\n%s", diff)
 	}
 }

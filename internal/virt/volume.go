@@ -5,7 +5,6 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
-	"path"
 	"strings"
 
 	"github.com/digitalocean/go-libvirt"
@@ -124,22 +123,24 @@ func spaceError(ctx context.Context, c *conn, pool string, needed int64, err err
 	return fmt.Errorf("%s; %w", text, err)
 }
 
-// marker is the name of the empty volume beside an uploaded one that tells that the upload was completed. A qcow2 image
-// needs none: it is recognised as one by its first bytes, which are uploaded last.
-func marker(name string) string {
-	if path.Ext(name) == ".qcow2" {
-		return ""
+// markerSuffix is added to the name of a volume for the empty volume beside it that tells that it is complete.
+const markerSuffix = ".ok"
+
+// makeMarker makes a volume count as complete.
+func makeMarker(ctx context.Context, c *conn, pool, name string) error {
+	text, err := rawVolume(name+markerSuffix, 0)
+	if err != nil {
+		return err
 	}
-	return name + ".ok"
+	_, err = makeVolume(ctx, c, pool, text)
+	return spaceError(ctx, c, pool, 0, err)
 }
 
-// deleteVolume deletes the marker first: a volume without one counts as incomplete, but a marker without its volume
-// would make the next upload count as complete before its time.
+// deleteVolume deletes the marker, if there is one, first: a volume without one counts as incomplete, but a marker
+// without its volume would make the next one of that name count as complete before its time.
 func deleteVolume(ctx context.Context, c *conn, pool, name string) error {
-	if m := marker(name); m != "" {
-		if err := deleteOne(ctx, c, pool, m); err != nil {
-			return err
-		}
+	if err := deleteOne(ctx, c, pool, name+markerSuffix); err != nil {
+		return err
 	}
 	return deleteOne(ctx, c, pool, name)
 }
