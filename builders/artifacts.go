@@ -18,15 +18,15 @@ type Artifact struct {
 }
 
 // Artifacts returns everything that Build makes as files, sorted by path: the XML of the pool, the volumes, the networks
-// and the domains, and of each guest the seed, as its files and as the ISO image that the guest sees. Contents of images
-// are left out. Seeds hold secrets: whoever writes the files must keep others from reading them.
+// and the domains, those that bake images included, and of each domain the seed, as its files and as the ISO image that it
+// sees. Contents of images are left out. Seeds hold secrets: whoever writes the files must keep others from reading them.
 func Artifacts(site *config.Site, host Host) ([]Artifact, error) {
 	resources, err := Build(site, host)
 	if err != nil {
 		return nil, err
 	}
 	var list []Artifact
-	for _, r := range resources {
+	for _, r := range withBakes(resources) {
 		list = append(list, Artifact{artifactPath(r, ".xml"), []byte(strings.TrimSpace(r.XML) + "\n")})
 		if !r.Hidden {
 			continue
@@ -37,15 +37,33 @@ func Artifacts(site *config.Site, host Host) ([]Artifact, error) {
 		}
 		list = append(list, Artifact{artifactPath(r, ""), iso})
 	}
-	for i := range site.Guests {
-		files, err := seedArtifacts(site, &site.Guests[i])
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, files...)
+	seeds, err := seedArtifacts(site, resources)
+	if err != nil {
+		return nil, err
 	}
+	list = append(list, seeds...)
 	slices.SortFunc(list, func(a, b Artifact) int { return strings.Compare(a.Path, b.Path) })
 	return list, nil
+}
+
+// withBakes adds to resources those that come and go with bakes, and the manifests.
+func withBakes(resources []plan.Resource) []plan.Resource {
+	list := slices.Clone(resources)
+	for _, r := range resources {
+		if r.Bake == nil {
+			continue
+		}
+		list = append(append(list, r.Bake.Guest), r.Bake.Volumes...)
+		if r.Bake.Network != nil {
+			list = append(list, *r.Bake.Network)
+		}
+		for _, c := range r.Bake.Clones {
+			if c.To != r.Host {
+				list = append(list, plan.Resource{Addr: plan.Addr{Kind: plan.KindVolume}, Host: c.To, XML: c.XML})
+			}
+		}
+	}
+	return list
 }
 
 // artifactPath puts each kind into a folder of its own, by libvirt's word for it.
@@ -71,15 +89,33 @@ func readContent(c *plan.Content) ([]byte, error) {
 	return buffer.Bytes(), err
 }
 
-func seedArtifacts(site *config.Site, g *config.Guest) ([]Artifact, error) {
-	s, err := renderSeed(site, g, InstanceID(site.Name, g.Name))
-	if err != nil {
-		return nil, err
+// seedArtifacts returns the files of the seeds of all guests, and of those that bake the images among the resources.
+func seedArtifacts(site *config.Site, resources []plan.Resource) ([]Artifact, error) {
+	var list []Artifact
+	add := func(guest string, s seed, err error) error {
+		for _, f := range s.files() {
+			list = append(list, Artifact{path.Join("seed", DomainName(site.Name, guest), f.name), f.content})
+		}
+		return err
 	}
-	folder := path.Join("seed", DomainName(site.Name, g.Name))
-	return []Artifact{
-		{path.Join(folder, "meta-data"), s.MetaData},
-		{path.Join(folder, "network-config"), s.NetworkConfig},
-		{path.Join(folder, "user-data"), s.UserData},
-	}, nil
+	for i := range site.Guests {
+		g := &site.Guests[i]
+		s, err := renderSeed(site, g, InstanceID(site.Name, g.Name))
+		if err := add(g.Name, s, err); err != nil {
+			return nil, err
+		}
+	}
+	for i := range site.Images {
+		image := &site.Images[i]
+		if !slices.ContainsFunc(resources, func(r plan.Resource) bool {
+			return r.Kind == plan.KindImage && r.Name == image.Name && r.Bake != nil
+		}) {
+			continue
+		}
+		s, err := renderBakeSeed(site, image)
+		if err := add(config.BakeName(image.Name), s, err); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
 }

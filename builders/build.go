@@ -3,21 +3,22 @@ package builders
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"jeos/internal/config"
 	"jeos/plan"
 )
 
-// Build returns everything that the site is made of on that host, sorted by address: the pool, the images that guests
-// use, the networks, and the guests with their volumes. It renders no seed; the contents of volumes are made when they
-// are opened. An error means that a seed's digests could not be computed, or that the site breaks a rule that
-// internal/config should have checked.
+// Build returns everything that the site is made of on that host, sorted by address: the pool, all images, the networks,
+// and the guests with their volumes. It renders no seed; the contents of volumes are made when they are opened. An error
+// means that a seed's digests could not be computed, or that the site breaks a rule that internal/config should have
+// checked.
 func Build(site *config.Site, host Host) ([]plan.Resource, error) {
 	b := &builder{
-		site: site, host: host, poolPath: cmp.Or(host.PoolPath, site.Pool.Path),
-		images: map[string]config.Image{}, hasher: newHasher(site.Name),
+		site: site, host: host, poolPath: cmp.Or(host.PoolPath, site.Pool.Path), hasher: newHasher(site.Name),
 	}
+	b.recipes = newRecipes(site, b.hasher)
 	if err := b.chooseImages(); err != nil {
 		return nil, err
 	}
@@ -40,10 +41,19 @@ type builder struct {
 	site     *config.Site
 	host     Host
 	poolPath string
-	images   map[string]config.Image // by the name that a guest uses: the image that stands for its content
 	hasher   *hasher
+	recipes  *recipes
+	images   map[string]*image // by each of its names
 	list     []plan.Resource
 }
+
+// image is an image of the site. Several of the files with the same content are one, under the first of their names.
+type image struct {
+	*config.Image
+	id imageName
+}
+
+func (i *image) addr() plan.Addr { return plan.Addr{Kind: plan.KindImage, Name: i.Name} }
 
 func (b *builder) pool() plan.Addr { return poolAddr(b.site.Pool.Name) }
 
@@ -51,38 +61,31 @@ func guestAddr(name string) plan.Addr { return plan.Addr{Kind: plan.KindGuest, N
 
 func networkAddr(name string) plan.Addr { return plan.Addr{Kind: plan.KindNetwork, Name: name} }
 
-// chooseImages finds the image of each guest. Images with the same content share one volume, under the first name.
+// chooseImages finds the image that each name stands for.
 func (b *builder) chooseImages() error {
-	byName := map[string]config.Image{}
-	for _, i := range b.site.Images {
-		byName[i.Name] = i
-	}
-	first := map[string]config.Image{}
-	for _, g := range b.site.Guests {
-		i, ok := byName[g.Image]
-		if !ok {
-			return fmt.Errorf("guest.%s: there is no image %q", g.Name, g.Image)
+	b.images = map[string]*image{}
+	byVolume := map[string]*image{}
+	for _, name := range slices.Sorted(maps.Keys(b.recipes.images)) {
+		id, err := b.recipes.find(name)
+		if err != nil {
+			return err
 		}
-		if f, ok := first[ImageVolume(i)]; !ok || i.Name < f.Name {
-			first[ImageVolume(i)] = i
+		if byVolume[id.volume] == nil {
+			byVolume[id.volume] = &image{b.recipes.images[name], id}
 		}
-	}
-	for _, g := range b.site.Guests {
-		b.images[g.Image] = first[ImageVolume(byName[g.Image])]
+		b.images[name] = byVolume[id.volume]
 	}
 	return nil
 }
 
 func (b *builder) addImages() error {
-	done := map[string]bool{}
-	for _, i := range b.images {
-		if done[i.Name] {
+	for name, i := range b.images {
+		if name != i.Name {
 			continue
 		}
-		done[i.Name] = true
 		r, err := b.image(i)
 		if err != nil {
-			return err
+			return fmt.Errorf("image.%s: %w", name, err)
 		}
 		b.list = append(b.list, r)
 	}
@@ -117,47 +120,28 @@ func (b *builder) addGuests() error {
 
 // addGuest adds a guest and its volumes.
 func (b *builder) addGuest(g *config.Guest) error {
+	base := b.images[g.Image]
+	if base == nil {
+		return fmt.Errorf("there is no image %q", g.Image)
+	}
 	seed, err := seedAttrs(b.site, g, b.hasher)
 	if err != nil {
 		return err
 	}
 	d := &domain{
-		site: b.site.Name, guest: g, poolPath: b.poolPath,
+		site: b.site.Name, guest: g, poolPath: b.poolPath, image: base.id.attr(),
 		accel: b.host.accel(g), seed: b.host.generation(g.Name, attrValues(seed)), kept: b.host.keptDisks(g),
 	}
-	l := attrList{list: append(d.wanted(b.images[g.Image]), seed...)}
+	l := attrList{list: append(d.wanted(), seed...)}
 	d.attrs = l.sorted()
-	xml, err := d.build()
+	volumes, err := b.volumes(d, base)
 	if err != nil {
 		return err
 	}
-	volumes, err := b.volumes(d)
-	if err != nil {
-		return err
-	}
-	r := plan.Resource{
-		Addr:         guestAddr(g.Name),
-		Host:         d.name(),
-		UUID:         GuestUUID(b.site.Name, g.Name),
-		Origin:       g.Origin,
-		Attrs:        d.attrs,
-		XML:          xml,
-		Edit:         d.edit,
-		Needs:        guestNeeds(g),
-		Body:         volumeAddr(g.Name, rootDisk),
-		Running:      g.Running,
-		Autostart:    g.Autostart,
-		StopTimeout:  g.StopTimeout,
-		ForceStop:    g.ForceStop,
-		ReadyTimeout: g.ReadyTimeout,
-		Protect:      g.Protect,
-	}
-	for _, v := range volumes {
-		r.Parts = append(r.Parts, v.Addr)
-	}
-	slices.SortFunc(r.Parts, plan.Addr.Compare)
+	r, err := d.resource(volumes)
+	r.Edit, r.Needs = d.edit, guestNeeds(g)
 	b.list = append(append(b.list, r), volumes...)
-	return nil
+	return err
 }
 
 // guestNeeds returns the networks of a guest and the guests that its blocks refer to, sorted.

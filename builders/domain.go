@@ -20,9 +20,11 @@ type domain struct {
 	site     string
 	guest    *config.Guest
 	poolPath string
+	image    string   // what it is made from, as its attribute says it
 	accel    string   // "kvm" or "tcg"
 	seed     int      // generation
 	kept     []string // disks that are in no file any more and must survive all the same
+	manifest bool     // it bakes an image, and has a disk for the list of what that holds
 	attrs    []plan.Attr
 }
 
@@ -36,7 +38,7 @@ func (d *domain) mark() *mark {
 }
 
 // wanted returns the attributes of the guest, but for those of its seed.
-func (d *domain) wanted(image config.Image) []plan.Attr {
+func (d *domain) wanted() []plan.Attr {
 	g := d.guest
 	l := attrList{}
 	l.add(attrName, d.name())
@@ -58,7 +60,7 @@ func (d *domain) wanted(image config.Image) []plan.Attr {
 	l.add(attrKeep, strings.Join(keptDisks(g), " "))
 	l.add(attrStopTimeout, g.StopTimeout.String())
 	l.add(attrForceStop, strconv.FormatBool(g.ForceStop))
-	l.add(attrImage, "sha256:"+image.SHA256)
+	l.add(attrImage, d.image)
 	for _, n := range g.NICs {
 		l.add("nic."+n.Name, d.nicValue(n))
 	}
@@ -66,6 +68,33 @@ func (d *domain) wanted(image config.Image) []plan.Attr {
 		l.add("disk."+disk.name, disk.volume)
 	}
 	return l.list
+}
+
+// resource returns the guest as a resource, with those volumes.
+func (d *domain) resource(volumes []plan.Resource) (plan.Resource, error) {
+	g := d.guest
+	xml, err := d.build()
+	r := plan.Resource{
+		Addr:         guestAddr(g.Name),
+		Host:         d.name(),
+		UUID:         GuestUUID(d.site, g.Name),
+		Origin:       g.Origin,
+		Attrs:        d.attrs,
+		XML:          xml,
+		Body:         volumeAddr(g.Name, rootDisk),
+		Running:      g.Running,
+		Autostart:    g.Autostart,
+		StopTimeout:  g.StopTimeout,
+		ForceStop:    g.ForceStop,
+		ReadyTimeout: g.ReadyTimeout,
+		Protect:      g.Protect,
+		FollowImage:  g.FollowImage,
+	}
+	for _, v := range volumes {
+		r.Parts = append(r.Parts, v.Addr)
+	}
+	slices.SortFunc(r.Parts, plan.Addr.Compare)
+	return r, err
 }
 
 // keptDisks returns the names of the disks that survive the guest, sorted.

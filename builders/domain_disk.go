@@ -15,18 +15,22 @@ const maxSerial = 20
 
 // disk is a disk of a guest as its definition has it.
 type disk struct {
-	name     string // "root", "seed", or that of a data disk
+	name     string // "root", "seed", "manifest" of a guest that bakes an image, or that of a data disk
 	volume   string // name in the pool
 	format   string
 	readOnly bool
 }
 
-// disks returns the disks of the guest: root, from which it boots, seed, and data in the order of the files.
+// disks returns the disks of the guest: root, from which it boots, seed, manifest, and data in the order of the files.
 func (d *domain) disks() []disk {
 	g := d.guest.Name
 	list := []disk{
 		{name: rootDisk, volume: VolumeName(d.site, g, rootDisk), format: "qcow2"},
 		{name: seedDisk, volume: SeedVolume(d.site, g, d.seed), format: "raw", readOnly: true},
+	}
+	if d.manifest {
+		image, _ := bakeOf(g)
+		list = append(list, disk{name: manifestDisk, volume: bakeManifest(d.site, image), format: "raw"})
 	}
 	for _, data := range d.guest.Disks {
 		list = append(list, disk{name: data.Name, volume: VolumeName(d.site, g, data.Name), format: "qcow2"})

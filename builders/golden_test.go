@@ -34,6 +34,10 @@ func TestGolden(t *testing.T) {
 			h.Guests["min"] = Kept{Accel: "tcg", Seed: 1, LastSeed: 1}
 			return h
 		}, func(s *config.Site) { s.Guests = s.Guests[:1]; s.Networks = nil }},
+		"bake": {testHost, func(s *config.Site) {
+			*s = *bakeSite()
+			s.Guests, s.Networks = nil, s.Networks[2:]
+		}},
 		"raw image on pc": {testHost, func(s *config.Site) {
 			s.Guests, s.Networks, s.Images[0].Format = s.Guests[:1], nil, "raw"
 			s.Guests[0].Machine = "pc"

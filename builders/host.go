@@ -29,6 +29,9 @@ func Offline(site *config.Site) Host {
 	for _, g := range site.Guests {
 		host.KVM[g.Arch] = true
 	}
+	for i := range site.Images {
+		host.KVM[bakeArch(site, &site.Images[i])] = true
+	}
 	return host
 }
 

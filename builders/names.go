@@ -19,8 +19,15 @@ const (
 	seedDisk = "seed"
 )
 
-// imagePrefix begins the name of every base image. Images are shared by all sites of a pool.
-const imagePrefix = "jeos-image."
+// manifestDisk is the disk on which a guest that bakes an image leaves the list of the image's packages.
+const manifestDisk = "manifest"
+
+// The names of images begin with imagePrefix, and those of their manifests end with manifestSuffix. Both are shared by all
+// sites of a pool.
+const (
+	imagePrefix    = "jeos-image."
+	manifestSuffix = ".manifest"
+)
 
 // DomainName returns the name of a guest's domain on the host.
 func DomainName(site, guest string) string { return site + "-" + guest }
@@ -60,17 +67,58 @@ func SeedVolume(site, guest string, generation int) string {
 	return fmt.Sprintf("%s.%s.%s.iso", site, guest, seedName(generation))
 }
 
+// bakeManifest returns the name in the pool of the disk for the manifest of an image that is being baked.
+func bakeManifest(site, image string) string {
+	return site + "." + config.BakeName(image) + "." + manifestDisk + ".raw"
+}
+
 func seedName(generation int) string { return seedDisk + "-" + strconv.Itoa(generation) }
 
-// ImageVolume returns the name of a base image in the pool, which is made of its hash and format alone.
-func ImageVolume(image config.Image) string { return imagePrefix + image.SHA256 + "." + image.Format }
+// ImageVolumes returns the names in the pool of all images of a site, by the names that the files give them. An error means
+// that an image is baked from one that is not there, or from itself.
+func ImageVolumes(site *config.Site) (map[string]string, error) {
+	return newRecipes(site, newHasher(site.Name)).volumes()
+}
 
-// Wanted returns a function that reports which volumes of a pool concern a site: its own and all base images.
+// fileVolume returns the name in the pool of an image that is a file, which is made of its hash and format alone.
+func fileVolume(image config.Image) string { return imagePrefix + image.SHA256 + "." + image.Format }
+
+// bakedVolume returns the name in the pool of a baked image: the digest of its recipe in hex, and its serial.
+func bakedVolume(recipe string, serial int) string {
+	return imagePrefix + recipe + "-" + strconv.Itoa(serial) + ".qcow2"
+}
+
+// ManifestVolume returns the name of the volume that lists what the baked image in the volume of that name holds, as text
+// that is filled up with NUL bytes. It is "" for all other images, which have none.
+func ManifestVolume(image string) string {
+	i, ok := parseImage(image)
+	if !ok || i.serial == 0 || i.manifest {
+		return ""
+	}
+	return imagePrefix + i.key() + manifestSuffix
+}
+
+// NextSerial returns the serial of the next bake of the recipe that the baked image in a volume of that name has: more than
+// its own and those of all complete ones among names, which are those of the pool. It is 1 for all other images.
+func NextSerial(image string, names map[string]bool) int {
+	this, _ := parseImage(image)
+	next := this.serial + 1
+	for name := range names {
+		i, ok := parseImage(name)
+		if ok && !i.manifest && i.digest == this.digest && names[name+markerSuffix] {
+			next = max(next, i.serial+1)
+		}
+	}
+	return next
+}
+
+// Wanted returns a function that reports which volumes of a pool concern a site: its own, what its bakes left behind, and
+// all images.
 func Wanted(site string) func(volume string) bool {
 	return func(volume string) bool {
 		_, own := parseVolume(site, volume)
-		_, image := parseImage(volume)
-		return own || image
+		i, image := parseImage(volume)
+		return own || image && !i.manifest
 	}
 }
 
@@ -111,14 +159,29 @@ func volumeAddr(guest, disk string) plan.Addr {
 	return plan.Addr{Kind: plan.KindVolume, Name: guest + "." + disk}
 }
 
-// parseVolume is the inverse of VolumeName and SeedVolume. Other names, also those of markers, are not ok.
+// bakeOf returns the image that a guest or network of that name is there to bake; it is the inverse of config.BakeName.
+func bakeOf(name string) (image string, ok bool) {
+	image, ok = strings.CutPrefix(name, config.BakeName(""))
+	return image, ok && image != ""
+}
+
+// parseVolume is the inverse of VolumeName, SeedVolume and bakeManifest. Other names, also those of markers, are not ok.
 func parseVolume(site, name string) (v volumeName, ok bool) {
 	rest, found := strings.CutPrefix(name, site+".")
+	image, baking := bakeOf(rest)
+	if baking && strings.Count(image, ".") == 2 {
+		rest = image
+	} else {
+		baking = false
+	}
 	parts := strings.Split(rest, ".")
 	if !found || len(parts) != 3 || parts[0] == "" || parts[1] == "" {
 		return volumeName{}, false
 	}
 	v = volumeName{guest: parts[0], disk: parts[1]}
+	if baking {
+		v.guest = config.BakeName(parts[0])
+	}
 	generation, isSeed := parseSeed(v.disk)
 	switch parts[2] {
 	case "qcow2":
@@ -126,14 +189,50 @@ func parseVolume(site, name string) (v volumeName, ok bool) {
 	case "iso":
 		v.generation = generation
 		return v, isSeed
+	case "raw":
+		return v, baking && v.disk == manifestDisk
 	}
 	return volumeName{}, false
 }
 
-// parseImage is the inverse of ImageVolume. It returns the hash.
-func parseImage(name string) (sha string, ok bool) {
+// imageName is what the name of an image's volume, or of its manifest, says.
+type imageName struct {
+	volume   string // the name
+	digest   string // 64 hex digits: of the file, or of the recipe
+	serial   int    // of a bake, from 1; 0 for a file
+	manifest bool
+}
+
+// key tells images from each other, whatever the files call them. An image and its manifest have the same.
+func (i imageName) key() string {
+	if i.serial == 0 {
+		return i.digest
+	}
+	return i.digest + "-" + strconv.Itoa(i.serial)
+}
+
+// attr is the attribute of a guest that says which image it is made from.
+func (i imageName) attr() string {
+	if i.serial == 0 {
+		return "sha256:" + i.digest
+	}
+	return "recipe:" + i.key()
+}
+
+// parseImage is the inverse of fileVolume, bakedVolume and ManifestVolume. Other names, also those of markers, are not ok.
+func parseImage(name string) (i imageName, ok bool) {
 	rest, found := strings.CutPrefix(name, imagePrefix)
-	sha, format, _ := strings.Cut(rest, ".")
-	digest, err := hex.DecodeString(sha)
-	return sha, found && err == nil && len(digest) == sha256.Size && (format == "qcow2" || format == "raw")
+	i = imageName{volume: name}
+	key, format, _ := strings.Cut(rest, ".")
+	digest, serial, baked := strings.Cut(key, "-")
+	i.digest = digest
+	if sum, err := hex.DecodeString(digest); !found || err != nil || len(sum) != sha256.Size || strings.ToLower(digest) != digest {
+		return imageName{}, false
+	}
+	if !baked {
+		return i, format == "qcow2" || format == "raw"
+	}
+	i.serial, _ = strconv.Atoi(serial)
+	i.manifest = "."+format == manifestSuffix
+	return i, i.serial > 0 && i.serial <= maxGeneration && key == i.key() && (i.manifest || format == "qcow2")
 }

@@ -29,6 +29,27 @@ func TestWanted(t *testing.T) {
 		"jeos-image." + sha + ".raw.ok":       false,
 		"jeos-image." + sha[2:] + ".qcow2":    false,
 		"jeos-image." + sha[2:] + "zz.qcow2":  false,
+		"jeos-image." + sha + "-1.qcow2":      true,
+		"jeos-image." + sha + "-12.qcow2":     true,
+		"jeos-image." + sha + "-12.qcow2.ok":  false,
+		"jeos-image." + sha + "-1.raw":        false,
+		"jeos-image." + sha + "-1.manifest":   false,
+		"jeos-image." + sha + ".manifest":     false,
+		"jeos-image." + sha + "-0.qcow2":      false,
+		"jeos-image." + sha + "-01.qcow2":     false,
+		"jeos-image." + sha + "-.qcow2":       false,
+		"jeos-image." + sha + "--1.qcow2":     false,
+		"jeos-image." + sha + "-1-1.qcow2":    false,
+		"home.bake.root.qcow2":                true,
+		"home.bake.wifi.root.qcow2":           true,
+		"home.bake.wifi.seed-1.iso":           true,
+		"home.bake.wifi.manifest.raw":         true,
+		"home.bake.wifi.manifest.raw.ok":      false,
+		"home.bake.wifi.root.raw":             false,
+		"home.bake.wifi.more.root.qcow2":      false,
+		"home.bake..root.qcow2":               false,
+		"home.web.manifest.raw":               false,
+		"lab.bake.wifi.root.qcow2":            false,
 		"somebody-elses-jeos-image.raw":       false,
 		"ubuntu-24.04-server-cloudimg-amd64.": false,
 	}
@@ -47,8 +68,60 @@ func TestNamesAreInverse(t *testing.T) {
 	if v, ok := parseVolume("home", SeedVolume("home", "web", 3)); !ok || v.addr().String() != "volume.web.seed-3" || v.device() != "seed" || v.generation != 3 {
 		t.Errorf("seed: %+v %v", v, ok)
 	}
-	if sha, ok := parseImage(ImageVolume(config.Image{SHA256: testSHA, Format: "raw"})); !ok || sha != testSHA {
-		t.Errorf("image: %q %v", sha, ok)
+	if sha, ok := parseImage(fileVolume(config.Image{SHA256: testSHA, Format: "raw"})); !ok || sha.key() != testSHA {
+		t.Errorf("image: %v %v", sha, ok)
+	}
+}
+
+func TestBakeNamesAreInverse(t *testing.T) {
+	guest := config.BakeName("wifi")
+	for name, want := range map[string]string{
+		VolumeName("home", guest, rootDisk): "volume.bake.wifi.root",
+		SeedVolume("home", guest, 1):        "volume.bake.wifi.seed-1",
+		bakeManifest("home", "wifi"):        "volume.bake.wifi.manifest",
+	} {
+		if v, ok := parseVolume("home", name); !ok || v.addr().String() != want || v.guest != guest {
+			t.Errorf("%s: %+v %v", name, v, ok)
+		}
+	}
+	volume := bakedVolume(testSHA, 7)
+	i, ok := parseImage(volume)
+	if !ok || i.digest != testSHA || i.serial != 7 || i.manifest || i.attr() != "recipe:"+testSHA+"-7" {
+		t.Errorf("%s: %+v %v", volume, i, ok)
+	}
+	if m, ok := parseImage(ManifestVolume(volume)); !ok || !m.manifest || m.key() != i.key() {
+		t.Errorf("%s: %+v %v", ManifestVolume(volume), m, ok)
+	}
+	for _, name := range []string{"", "jeos-image." + testSHA + ".qcow2", ManifestVolume(volume), "home.web.root.qcow2"} {
+		if got := ManifestVolume(name); got != "" {
+			t.Errorf("manifest of %q: %q", name, got)
+		}
+	}
+}
+
+func TestNextSerial(t *testing.T) {
+	first, other := bakedVolume(testSHA, 1), bakedVolume(strings.Repeat("b2", 32), 9)
+	ok := markerSuffix
+	cases := map[string]struct {
+		names []string
+		want  int
+	}{
+		"never baked":        {nil, 2},
+		"baked once":         {[]string{first, first + ok}, 2},
+		"another was cut":    {[]string{first, first + ok, bakedVolume(testSHA, 2)}, 2},
+		"others are there":   {[]string{first, first + ok, bakedVolume(testSHA, 4), bakedVolume(testSHA, 4) + ok}, 5},
+		"of another recipe":  {[]string{other, other + ok}, 2},
+		"a manifest alone":   {[]string{ManifestVolume(bakedVolume(testSHA, 6)), ManifestVolume(bakedVolume(testSHA, 6)) + ok}, 2},
+		"a marker that lies": {[]string{bakedVolume(testSHA, 6) + ok}, 2},
+	}
+	for name, c := range cases {
+		names := map[string]bool{}
+		for _, n := range c.names {
+			names[n] = true
+		}
+		if got := NextSerial(first, names); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
 	}
 }
 

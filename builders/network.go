@@ -17,7 +17,8 @@ import (
 // network is one network with what its definition is made of (https://libvirt.org/formatnetwork.html).
 type network struct {
 	*config.Network
-	site string
+	site      string
+	temporary bool // it comes and goes with a bake
 }
 
 func (n *network) name() string { return NetworkName(n.site, n.Name) }
@@ -32,7 +33,7 @@ func (n *network) resource() (plan.Resource, error) {
 		Attrs:     n.wanted(),
 		XML:       xml,
 		Edit:      n.edit,
-		Autostart: true,
+		Autostart: !n.temporary,
 	}, err
 }
 
@@ -40,7 +41,7 @@ func (n *network) wanted() []plan.Attr {
 	l := attrList{}
 	l.add(attrName, n.name())
 	l.add(attrActive, "true")
-	l.add(attrAutostart, "true")
+	l.add(attrAutostart, strconv.FormatBool(!n.temporary))
 	l.add(attrPersistent, "true")
 	l.add("mode", n.mode())
 	l.add("ip", formatPrefixes(n.hostAddresses()))

@@ -14,12 +14,14 @@ import (
 // Observe makes sense of what libvirt says: it finds what belongs to the site, and reads it in the terms of Build. Images
 // are found under their hashes, since only the files know their names.
 //
+// What a bake left behind goes to Actual.Bakes: nothing of it is the site's for long.
+//
 // What is named as the site names things but is not the site's goes to Actual.Foreign. A guest counts as the site's by
 // owner mark and UUID, whatever its name is now; a volume by its name.
 func Observe(site, poolName string, inv *plan.Inventory) (*plan.Actual, Host) {
 	o := &observer{
 		site: site, inv: inv,
-		actual: &plan.Actual{Pool: poolName, Objects: map[plan.Addr]*plan.Object{}, Foreign: map[plan.Addr]string{}},
+		actual: &plan.Actual{Pool: poolName, Objects: map[plan.Addr]*plan.Object{}, Bakes: map[string]*plan.Remains{}, Foreign: map[plan.Addr]string{}},
 		host:   Host{KVM: inv.KVM, Guests: map[string]Kept{}},
 		marks:  map[string]*mark{}, open: map[string]bool{},
 	}
@@ -47,6 +49,14 @@ type observer struct {
 }
 
 func (o *observer) add(obj *plan.Object) { o.actual.Objects[obj.Addr] = obj }
+
+// remains returns what is known of the remains of an image's bake, to add to it.
+func (o *observer) remains(image string) *plan.Remains {
+	if o.actual.Bakes[image] == nil {
+		o.actual.Bakes[image] = &plan.Remains{}
+	}
+	return o.actual.Bakes[image]
+}
 
 func (o *observer) foreign(kind plan.Kind, host, why string) {
 	if strings.HasPrefix(host, o.site+"-") {
@@ -98,6 +108,10 @@ func (o *observer) observeNetwork(n plan.HostNetwork) {
 	if _, live, err := parseXML(n.LiveXML); n.LiveXML != "" && err == nil {
 		obj.Live, obj.LiveApplied = readNetwork(live), liveMark(live, m).applied
 	}
+	if image, ok := bakeOf(name); ok {
+		o.remains(image).Network = obj
+		return
+	}
 	o.add(obj)
 }
 
@@ -147,6 +161,10 @@ func (o *observer) observeDomain(d plan.HostDomain) {
 		}
 	}
 	o.observeLive(obj, d, m)
+	if image, ok := bakeOf(name); ok {
+		o.remains(image).Guest = obj
+		return
+	}
 	o.add(obj)
 	o.marks[name] = m
 	o.host.Guests[name] = Kept{Accel: m.accel, Seed: m.seed, Applied: m.applied, Disks: m.keeps()}
@@ -188,9 +206,9 @@ func (d *definition) networks() []plan.Addr {
 func (o *observer) observeVolume(v plan.HostVolume) {
 	attrs, size, complete := readVolume(v, o.inv.Names)
 	obj := &plan.Object{Host: v.Name, XML: v.XML, Attrs: attrs, Size: size, Complete: complete}
-	if sha, ok := parseImage(v.Name); ok {
-		obj.Addr = plan.Addr{Kind: plan.KindImage, Name: sha}
-		obj.Attrs["sha256"] = sha
+	if i, ok := parseImage(v.Name); ok && !i.manifest {
+		obj.Addr = plan.Addr{Kind: plan.KindImage, Name: i.key()}
+		addImageAttrs(obj.Attrs, i)
 		o.add(obj)
 		return
 	}
@@ -200,11 +218,25 @@ func (o *observer) observeVolume(v plan.HostVolume) {
 	}
 	obj.Addr, obj.Parent = name.addr(), guestAddr(name.guest)
 	obj.Hidden, obj.InUse = name.generation > 0, o.open[v.Name]
-	obj.Keep = o.keeps(name)
 	if obj.Hidden {
 		obj.Attrs = nil
 	}
+	if image, ok := bakeOf(name.guest); ok {
+		left := o.remains(image)
+		left.Volumes = append(left.Volumes, obj)
+		return
+	}
+	obj.Keep = o.keeps(name)
 	o.add(obj)
+}
+
+// addImageAttrs adds what the name of an image says of it.
+func addImageAttrs(attrs map[string]string, i imageName) {
+	if i.serial == 0 {
+		attrs["sha256"] = i.digest
+		return
+	}
+	attrs["recipe"], attrs["serial"] = i.digest, strconv.Itoa(i.serial)
 }
 
 // keeps reports whether a volume must survive its guest. Of a disk whose domain is gone nobody knows, so that it is kept.
@@ -221,7 +253,7 @@ func (o *observer) keeps(v volumeName) bool {
 func (o *observer) countVolumes() {
 	for _, volume := range slices.Sorted(maps.Keys(o.inv.Names)) {
 		v, ok := parseVolume(o.site, volume)
-		if !ok {
+		if _, baking := bakeOf(v.guest); !ok || baking {
 			continue
 		}
 		kept := o.host.Guests[v.guest]

@@ -9,7 +9,7 @@ import (
 )
 
 // NeedsKVM reports whether Plan has to know what hardware virtualisation the host has, in Inventory.KVM: a guest that is
-// made, or made anew, takes what there is and keeps it.
+// made, or made anew, takes what there is and keeps it, and so does one that bakes an image.
 func NeedsKVM(site *config.Site, inv *plan.Inventory, opt plan.Options) bool {
 	if len(opt.Replace) > 0 {
 		return true
@@ -18,8 +18,19 @@ func NeedsKVM(site *config.Site, inv *plan.Inventory, opt plan.Options) bool {
 	for _, d := range inv.Domains {
 		uuids[d.UUID] = true
 	}
-	return slices.ContainsFunc(site.Guests, func(g config.Guest) bool {
+	return lacksBake(site, inv) || slices.ContainsFunc(site.Guests, func(g config.Guest) bool {
 		return g.Accel == accelAuto && !uuids[GuestUUID(site.Name, g.Name)]
+	})
+}
+
+// lacksBake reports whether a baked image of the site is not on the host.
+func lacksBake(site *config.Site, inv *plan.Inventory) bool {
+	if !slices.ContainsFunc(site.Images, func(i config.Image) bool { return i.Bake != nil }) {
+		return false
+	}
+	volumes, err := ImageVolumes(site)
+	return err != nil || slices.ContainsFunc(site.Images, func(i config.Image) bool {
+		return i.Bake != nil && !inv.Names[volumes[i.Name]+markerSuffix]
 	})
 }
 
@@ -46,7 +57,7 @@ func Plan(site *config.Site, inv *plan.Inventory, opt plan.Options) (*plan.Plan,
 	if opt.Destroy {
 		return p, err
 	}
-	refusal := &plan.Refusal{Problems: Conflicts(site, inv)}
+	refusal := &plan.Refusal{Problems: Conflicts(bakingSite(site, bakesIn(site, p)...), inv)}
 	if r, ok := errors.AsType[*plan.Refusal](err); ok {
 		refusal.Problems = append(refusal.Problems, r.Problems...)
 	} else if err != nil {
@@ -56,6 +67,21 @@ func Plan(site *config.Site, inv *plan.Inventory, opt plan.Options) (*plan.Plan,
 		return p, refusal
 	}
 	return p, nil
+}
+
+// bakesIn returns the images that a plan bakes; nil has none.
+func bakesIn(site *config.Site, p *plan.Plan) []*config.Image {
+	var bakes []*config.Image
+	for k := range site.Images {
+		i := &site.Images[k]
+		guest := guestAddr(config.BakeName(i.Name))
+		if p != nil && i.Bake != nil && slices.ContainsFunc(p.Steps, func(s plan.Step) bool {
+			return s.Verb == plan.DefineGuest && s.Addr == guest
+		}) {
+			bakes = append(bakes, i)
+		}
+	}
+	return bakes
 }
 
 // nameImages gives the images on the host the names that the files have for them. The host knows their hashes only.

@@ -158,7 +158,7 @@ func TestBuildSharesImages(t *testing.T) {
 	site.Guests[0].Image = "another"
 	var images []string
 	for _, r := range build(t, site, testHost()) {
-		if r.Kind == plan.KindImage {
+		if r.Kind == plan.KindImage && r.Name != "unused" {
 			images = append(images, r.Addr.String()+" "+r.Host)
 		}
 	}

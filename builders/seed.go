@@ -20,8 +20,13 @@ type seed struct{ UserData, MetaData, NetworkConfig []byte }
 // renderSeed returns the seed of a guest. The same site always gives the same bytes. It fails where the guest's files
 // are too large to go into a seed.
 func renderSeed(site *config.Site, g *config.Guest, instanceID string) (seed, error) {
+	return seedWith(site, g, instanceID, bootScript(g.Disks))
+}
+
+// seedWith is renderSeed with a boot script of the caller's.
+func seedWith(site *config.Site, g *config.Guest, instanceID, script string) (seed, error) {
 	s := seed{
-		UserData: userData(g),
+		UserData: userData(g, script),
 		MetaData: encodeYAML(map[string]any{
 			"instance-id":    instanceID,
 			"local-hostname": g.Hostname,

@@ -50,6 +50,23 @@ func (h *hasher) secret(kind string, value []byte) string {
 	return digest
 }
 
+// content returns the digest of a part of a recipe: "sha256:" and 64 hex digits, or that of a secret.
+func (h *hasher) content(value []byte, secret bool) string {
+	if secret {
+		return h.secret("recipe", value)
+	}
+	sum := sha256.Sum256(value)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// text is content for a setting. One that is not set has no digest.
+func (h *hasher) text(t config.Text) string {
+	if t.Value == "" {
+		return ""
+	}
+	return h.content([]byte(t.Value), t.Sensitive)
+}
+
 // seedAttrs returns the attributes of a guest that its seed brings about, as digests. They are not sorted. What the
 // files do not set has no attribute, but for seed.network and seed.disks, which are always there.
 func seedAttrs(site *config.Site, g *config.Guest, h *hasher) ([]plan.Attr, error) {

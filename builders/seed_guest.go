@@ -15,13 +15,25 @@ import (
 //go:embed guest
 var guestFS embed.FS
 
-// installed are the guest files that the boot script puts into the guest.
-var installed = []struct{ name, path, mode string }{
+// installedFile is a guest file with the place and the mode that it has in a guest.
+type installedFile struct{ name, path, mode string }
+
+// reporting are the guest files that make a guest say how it is.
+var reporting = []installedFile{
 	{"report", "/usr/local/lib/jeos/report", "755"},
-	{"grow", "/usr/local/lib/jeos/grow", "755"},
 	{"jeos-report.service", "/etc/systemd/system/jeos-report.service", "644"},
+}
+
+// installed are the guest files that the boot script puts into the guest.
+var installed = append(reporting[:len(reporting):len(reporting)], []installedFile{
+	{"grow", "/usr/local/lib/jeos/grow", "755"},
 	{"jeos-grow@.service", "/etc/systemd/system/jeos-grow@.service", "644"},
 	{"99-jeos-grow.rules", "/etc/udev/rules.d/99-jeos-grow.rules", "644"},
+}...)
+
+// put returns the command of the boot script that writes the file.
+func (f installedFile) put() string {
+	return fmt.Sprintf("put %s %s <<'JEOS'\n%sJEOS\n", f.path, f.mode, guestFile(f.name))
 }
 
 func guestFile(name string) string {
@@ -38,7 +50,7 @@ func bootScript(disks []config.Disk) string {
 	var b strings.Builder
 	b.WriteString(guestFile("boot.sh"))
 	for _, f := range installed {
-		fmt.Fprintf(&b, "put %s %s <<'JEOS'\n%sJEOS\n", f.path, f.mode, guestFile(f.name))
+		b.WriteString(f.put())
 	}
 	fmt.Fprintf(&b, "data_disks <<'JEOS'\n%sJEOS\nfinish\n", fstab(disks))
 	return b.String()

@@ -134,7 +134,7 @@ func TestRenderSeedTooLarge(t *testing.T) {
 }
 
 func TestUserData(t *testing.T) {
-	got := decode(t, userData(sampleGuest()))
+	got := decode(t, userData(sampleGuest(), ":"))
 	delete(got, "bootcmd")
 	delete(got, "write_files")
 	source := func(uri string) []any {
@@ -174,7 +174,7 @@ func TestUserData(t *testing.T) {
 }
 
 func TestUserDataOfBareGuest(t *testing.T) {
-	got := decode(t, userData(&config.Guest{Name: "web", Hostname: "web"}))
+	got := decode(t, userData(&config.Guest{Name: "web", Hostname: "web"}, ":"))
 	delete(got, "bootcmd")
 	want := map[string]any{
 		"disable_root": true, "preserve_hostname": false, "manage_etc_hosts": "localhost", "hostname": "web",
@@ -188,7 +188,7 @@ func TestUserDataOfBareGuest(t *testing.T) {
 
 func TestWriteFiles(t *testing.T) {
 	g := sampleGuest()
-	list, ok := decode(t, userData(g))["write_files"].([]any)
+	list, ok := decode(t, userData(g, ":"))["write_files"].([]any)
 	if !ok || len(list) != len(g.Files)+1 {
 		t.Fatalf("%d files, want %d and the console's", len(list), len(g.Files))
 	}

@@ -14,10 +14,10 @@ const consoleDropIn = "/etc/systemd/system/serial-getty@ttyS0.service.d/jeos.con
 
 // userData returns the user-data of a guest: one cloud-config
 // (https://docs.cloud-init.io/en/latest/reference/modules.html) in words that cloud-init 22.4 and later know, with the
-// guest's own cloud_config merged into it.
-func userData(g *config.Guest) []byte {
+// guest's own cloud_config merged into it. The script is for every boot.
+func userData(g *config.Guest, script string) []byte {
 	cloud := map[string]any{
-		"bootcmd":           []any{[]any{"sh", "-c", bootScript(g.Disks)}},
+		"bootcmd":           []any{[]any{"sh", "-c", script}},
 		"disable_root":      true,
 		"hostname":          shortName(g.Hostname),
 		"preserve_hostname": false,
@@ -46,7 +46,12 @@ func userData(g *config.Guest) []byte {
 	run := runCommands(g)
 	set("runcmd", run, len(run) > 0)
 
-	return append([]byte("#cloud-config\n"), encodeYAML(mergeCloudConfig(cloud, g.CloudConfig))...)
+	return cloudConfigFile(mergeCloudConfig(cloud, g.CloudConfig))
+}
+
+// cloudConfigFile returns a file with that cloud-config.
+func cloudConfigFile(cloud map[string]any) []byte {
+	return append([]byte("#cloud-config\n"), encodeYAML(cloud)...)
 }
 
 // mergeCloudConfig merges over into base: objects key by key, lists appended, everything else replaced.
@@ -175,12 +180,16 @@ func writeFile(f *config.File) map[string]any {
 		file["content"] = base64.StdEncoding.EncodeToString(f.Content)
 		file["encoding"] = "b64"
 	}
-	// cloud-init writes files before it makes accounts, unless they are deferred. A home must not be there before its
-	// account is.
-	if f.Owner != "root:root" || strings.HasPrefix(f.Path, "/home/") {
+	if isLate(f) {
 		file["defer"] = true
 	}
 	return file
+}
+
+// isLate reports whether a file must wait for the accounts of the guest: cloud-init writes files before it makes them,
+// unless they are deferred. A home must not be there before its account is.
+func isLate(f *config.File) bool {
+	return f.Owner != "root:root" || strings.HasPrefix(f.Path, "/home/")
 }
 
 // isPlainText reports whether content is text that reads well in YAML. Everything else is written in base64.

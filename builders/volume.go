@@ -36,7 +36,8 @@ func volumeXML(name, format string, capacity int64, backing *libvirtxml.StorageV
 }
 
 // readVolume reads the attributes of a volume, its capacity in bytes, and whether it was written to its end. A qcow2 that
-// is uploaded gets its first bytes last: libvirt takes it for a raw file until then. Others have a marker, by names.
+// is uploaded gets its first bytes last: libvirt takes it for a raw file until then. Others have a marker, by names, and so
+// does a baked image, which is cloned.
 func readVolume(v plan.HostVolume, names map[string]bool) (attrs map[string]string, size int64, complete bool) {
 	_, root, err := parseXML(v.XML)
 	if err != nil {
@@ -44,7 +45,7 @@ func readVolume(v plan.HostVolume, names map[string]bool) (attrs map[string]stri
 	}
 	size = parseSize(text(root, "capacity"), value(root, "capacity", "unit"))
 	complete = names[v.Name+markerSuffix]
-	if path.Ext(v.Name) == ".qcow2" {
+	if i, _ := parseImage(v.Name); i.serial == 0 && path.Ext(v.Name) == ".qcow2" {
 		complete = value(root, "target/format", "type") == "qcow2"
 	}
 	return map[string]string{"size": config.FormatSize(size)}, size, complete
@@ -60,13 +61,16 @@ func pool(p config.Pool) (plan.Resource, error) {
 
 func poolAddr(name string) plan.Addr { return plan.Addr{Kind: plan.KindPool, Name: name} }
 
-// image is a base image. Its volume is raw at first, whatever the file is, and as long as the file.
-func (b *builder) image(i config.Image) (plan.Resource, error) {
-	name := ImageVolume(i)
-	xml, err := volumeXML(name, "raw", i.FileSize, nil)
+// image is an image that is a file, or a baked one. The volume of a file is raw at first, whatever the file is, and as
+// long as the file.
+func (b *builder) image(i *image) (plan.Resource, error) {
+	if i.Bake != nil {
+		return b.bakedImage(i)
+	}
+	xml, err := volumeXML(i.id.volume, "raw", i.FileSize, nil)
 	return plan.Resource{
-		Addr:   plan.Addr{Kind: plan.KindImage, Name: i.Name},
-		Host:   name,
+		Addr:   i.addr(),
+		Host:   i.id.volume,
 		Origin: i.Origin,
 		Attrs:  []plan.Attr{{Name: "sha256", Value: i.SHA256}, {Name: "size", Value: config.FormatSize(i.Size)}},
 		XML:    xml,
@@ -79,20 +83,13 @@ func (b *builder) image(i config.Image) (plan.Resource, error) {
 	}, err
 }
 
-// volumes are the disks of a guest: root, a copy-on-write layer over the image, the data disks, and the seed.
-func (b *builder) volumes(d *domain) ([]plan.Resource, error) {
+// volumes are the disks of a guest: root, the data disks, and the seed.
+func (b *builder) volumes(d *domain, base *image) ([]plan.Resource, error) {
 	g := d.guest
-	base := b.images[g.Image]
-	layer := &libvirtxml.StorageVolumeBackingStore{
-		Path:   path.Join(d.poolPath, ImageVolume(base)),
-		Format: &libvirtxml.StorageVolumeTargetFormat{Type: base.Format},
-	}
-	root, err := b.disk(g, config.Disk{Name: rootDisk, Size: g.Disk, Origin: g.Origin}, layer)
+	root, err := b.rootVolume(g, base)
 	if err != nil {
 		return nil, err
 	}
-	root.SizeDefault = g.Disk == base.Size
-	root.Needs = append(root.Needs, plan.Addr{Kind: plan.KindImage, Name: base.Name})
 	list := []plan.Resource{root}
 	for _, data := range g.Disks {
 		r, err := b.disk(g, data, nil)
@@ -101,8 +98,21 @@ func (b *builder) volumes(d *domain) ([]plan.Resource, error) {
 		}
 		list = append(list, r)
 	}
-	seed, err := b.seedVolume(d)
+	seed, err := b.seedVolume(d, func() (seed, error) {
+		return renderSeed(b.site, g, InstanceID(b.site.Name, g.Name))
+	})
 	return append(list, seed), err
+}
+
+// rootVolume is a copy-on-write layer over an image.
+func (b *builder) rootVolume(g *config.Guest, base *image) (plan.Resource, error) {
+	root, err := b.disk(g, config.Disk{Name: rootDisk, Size: g.Disk, Origin: g.Origin}, &libvirtxml.StorageVolumeBackingStore{
+		Path:   path.Join(b.poolPath, base.id.volume),
+		Format: &libvirtxml.StorageVolumeTargetFormat{Type: base.Format},
+	})
+	root.SizeDefault = g.Disk == base.Size
+	root.Needs = append(root.Needs, base.addr())
+	return root, err
 }
 
 func (b *builder) disk(g *config.Guest, d config.Disk, layer *libvirtxml.StorageVolumeBackingStore) (plan.Resource, error) {
@@ -125,7 +135,7 @@ func (b *builder) disk(g *config.Guest, d config.Disk, layer *libvirtxml.Storage
 
 // seedVolume is the seed of a guest. Its ISO image is made only when somebody opens it, so that its size is not known
 // before; an upload makes the volume as long as it needs to be.
-func (b *builder) seedVolume(d *domain) (plan.Resource, error) {
+func (b *builder) seedVolume(d *domain, render func() (seed, error)) (plan.Resource, error) {
 	name := SeedVolume(d.site, d.guest.Name, d.seed)
 	xml, err := volumeXML(name, "raw", 0, nil)
 	return plan.Resource{
@@ -137,20 +147,18 @@ func (b *builder) seedVolume(d *domain) (plan.Resource, error) {
 		XML:    xml,
 		Needs:  []plan.Addr{b.pool()},
 		Content: &plan.Content{
-			Open: func() (io.ReadCloser, int64, error) { return openSeed(b.site, d.guest) },
+			Open: func() (io.ReadCloser, int64, error) {
+				s, err := render()
+				if err != nil {
+					return nil, 0, err
+				}
+				iso, err := s.iso()
+				return io.NopCloser(bytes.NewReader(iso)), int64(len(iso)), err
+			},
 			Check: func() error {
-				_, err := renderSeed(b.site, d.guest, InstanceID(b.site.Name, d.guest.Name))
+				_, err := render()
 				return err
 			},
 		},
 	}, err
-}
-
-func openSeed(site *config.Site, g *config.Guest) (io.ReadCloser, int64, error) {
-	s, err := renderSeed(site, g, InstanceID(site.Name, g.Name))
-	if err != nil {
-		return nil, 0, err
-	}
-	iso, err := s.iso()
-	return io.NopCloser(bytes.NewReader(iso)), int64(len(iso)), err
 }
