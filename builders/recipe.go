@@ -14,7 +14,7 @@ import (
 const recipeForm = "jeos recipe 1"
 
 // recipe is all that decides what is in a baked image, but for what the packages are by the time of the bake. How the
-// image is made, on which network, with how many CPUs and by which script, is no part of it. The form is canonical: its
+// image is made, on which network, through which proxy, with how many CPUs and by which script, is no part of it. The form is canonical: its
 // JSON is what the digest is made of, and the names of the fields are in there.
 type recipe struct {
 	Form           string
@@ -22,7 +22,7 @@ type recipe struct {
 	Size           int64  // bytes
 	Packages       []string
 	RemovePackages []string
-	Mirror, Proxy  string // digests; empty: not set
+	Mirror         string // digest; empty: the image's own
 	Files          []recipeFile
 	Run            []string // digests, in their order
 	Kernel         string
@@ -42,8 +42,8 @@ func newRecipe(i *config.Image, base string, h *hasher) recipe {
 	r := recipe{
 		Form: recipeForm, Base: base, Size: i.Size, Kernel: b.Kernel,
 		Packages: distinct(b.Packages), RemovePackages: distinct(b.RemovePackages),
-		Mirror: h.text(b.Apt.Mirror), Proxy: h.text(b.Apt.Proxy),
-		Files: []recipeFile{}, Run: []string{},
+		Mirror: h.text(b.Apt.Mirror),
+		Files:  []recipeFile{}, Run: []string{},
 	}
 	for _, f := range b.Files {
 		r.Files = append(r.Files, recipeFile{f.Path, f.Mode, f.Owner, h.content(f.Content, f.Sensitive)})
