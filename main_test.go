@@ -19,6 +19,7 @@ import (
 
 	"jeos/internal/cli"
 	"jeos/internal/fakevirt"
+	"jeos/internal/images/imagestest"
 	"jeos/plan"
 )
 
@@ -40,15 +41,19 @@ func TestMain(m *testing.M) {
 //	virsh COMMAND ARG…  what somebody does by hand to that host: destroy DOMAIN, undefine DOMAIN, edit DOMAIN OLD NEW,
 //	    or define FILE
 //	report DOMAIN STATE [ERROR]  the guest reports that cloud-init is in STATE from now on
+//	publish RELEASE SERIAL [MANIFEST]  an image appears on a server that stands for cloud-images.ubuntu.com: $MIRROR, which
+//	    signs with the keys of $KEYRING
+//	publisher FAULT|cut BYTES|quiet  it has that fault from now on, or none ("sound"); or it cuts the next transfer; or: it
+//	    must not have been asked for anything since the last such command
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
-		Setup:               setup,
+		Setup:               func(env *testscript.Env) error { return setup(t, env) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"fake": fake, "virsh": virsh, "report": report,
+			"fake": fake, "virsh": virsh, "report": report, "publish": publish, "publisher": publisher,
 		},
 	})
 }
@@ -57,8 +62,12 @@ type hostKey struct{}
 
 func host(ts *testscript.TestScript) *fakevirt.Host { return ts.Value(hostKey{}).(*fakevirt.Host) }
 
-func setup(env *testscript.Env) error {
+func setup(t *testing.T, env *testscript.Env) error {
 	env.Values[hostKey{}] = fakevirt.New()
+	server := imagestest.NewPublisher(t)
+	env.Values[publisherKey{}] = server
+	env.Setenv("MIRROR", server.URL)
+	env.Setenv("KEYRING", server.Keyring)
 	for _, dir := range []string{"home", "run"} {
 		if err := os.Mkdir(filepath.Join(env.WorkDir, dir), 0o700); err != nil {
 			return err
@@ -253,4 +262,39 @@ func report(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: report DOMAIN STATE [ERROR]")
 	}
 	host(ts).SetReport(args[0], plan.Report{Version: 1, Sequence: 1, Uptime: 61, CloudInit: args[1], Stage: "modules-final", Errors: args[2:]})
+}
+
+type publisherKey struct{}
+
+func publish(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: publish RELEASE SERIAL [MANIFEST]")
+	}
+	image := imagestest.Image{Release: args[0], Serial: args[1], Content: imagestest.QCOW2(1<<20, args[1][len(args[1])-1])}
+	if len(args) == 3 {
+		image.Manifest = ts.ReadFile(args[2])
+	}
+	ts.Value(publisherKey{}).(*imagestest.Publisher).Publish(image)
+}
+
+func publisher(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: publisher FAULT|sound|cut BYTES|quiet")
+	}
+	p := ts.Value(publisherKey{}).(*imagestest.Publisher)
+	asked := p.Requests()
+	switch args[0] {
+	case "quiet":
+		if len(asked) > 0 {
+			ts.Fatalf("the publisher was asked for:\n%s", strings.Join(asked, "\n"))
+		}
+	case "cut":
+		bytes, err := strconv.ParseInt(args[1], 10, 64)
+		ts.Check(err)
+		p.Cut(1, bytes)
+	case "sound":
+		p.Set("")
+	default:
+		p.Set(imagestest.Fault(strings.Join(args, " ")))
+	}
 }

@@ -15,10 +15,14 @@ type application struct {
 	p           *program
 	options     plan.Options
 	parallelism int
-	verb        string // "Apply" or "Destroy"
+	verb        string // "Apply", "Destroy", "Bake" or "Prune"
 	ask         question
 	// approved decides in place of a person; nil asks one.
 	approved func(*plan.Plan) error
+	// replan makes the plan; nil compares the site with the host, with the options.
+	replan func(ctx context.Context, hv plan.Reader) (*plan.Plan, error)
+	// begin is called once connected, and finish when all is done; they may be nil.
+	begin, finish func(ctx context.Context, hv plan.Hypervisor) error
 
 	site     *site
 	changes  map[plan.Addr]plan.Change // all that was approved
@@ -62,11 +66,21 @@ func (a *application) run(ctx context.Context) error {
 func (a *application) apply(ctx context.Context, hv plan.Hypervisor) error {
 	a.changes = map[plan.Addr]plan.Change{}
 	a.record = newRecord(a.p.log)
+	if a.replan == nil {
+		a.replan = func(ctx context.Context, hv plan.Reader) (*plan.Plan, error) {
+			return a.p.makePlan(ctx, hv, a.site, a.options)
+		}
+	}
+	if a.begin != nil {
+		if err := a.begin(ctx, hv); err != nil {
+			return err
+		}
+	}
 	began := time.Now()
 	err := plan.Apply(ctx, hv,
 		func(ctx context.Context) (*plan.Plan, error) {
 			a.endProgress()
-			pl, err := a.p.makePlan(ctx, hv, a.site, a.options)
+			pl, err := a.replan(ctx, hv)
 			if err != nil && pl != nil {
 				a.p.showPlan(pl, a.site.uri, false)
 			}
@@ -78,6 +92,11 @@ func (a *application) apply(ctx context.Context, hv plan.Hypervisor) error {
 	a.p.log.Info().Dur("took", time.Since(began)).Bool("complete", err == nil).Msg("apply ended")
 	if err != nil {
 		return a.unfinished(ctx, err)
+	}
+	if a.finish != nil {
+		if err := a.finish(ctx, hv); err != nil {
+			return err
+		}
 	}
 	a.complete()
 	return nil
@@ -98,6 +117,9 @@ func (a *application) approve(ctx context.Context, pl *plan.Plan) error {
 		if err := a.p.confirm(ctx, a.ask); err != nil {
 			return err
 		}
+	}
+	if err := a.p.fetchFor(ctx, a.site, pl); err != nil {
+		return err
 	}
 	if !a.options.Destroy {
 		if _, err := config.WriteLock(a.p.global.Dir, a.site.Lock); err != nil {
@@ -136,12 +158,12 @@ func (a *application) complete() {
 		done.Changes = append(done.Changes, c)
 	}
 	sum := done.Summary()
-	if a.verb == "Destroy" {
-		fmt.Fprintf(a.p.out, "\nDestroy complete! Resources: %d destroyed.\n", sum.Destroy)
+	if a.verb == "Destroy" || a.verb == "Prune" {
+		fmt.Fprintf(a.p.out, "\n%s complete! Resources: %d destroyed.\n", a.verb, sum.Destroy)
 		return
 	}
-	fmt.Fprintf(a.p.out, "\nApply complete! Resources: %d added, %d changed, %d destroyed.\n", sum.Add, sum.Change, sum.Destroy)
-	if len(a.site.Outputs) > 0 {
+	fmt.Fprintf(a.p.out, "\n%s complete! Resources: %d added, %d changed, %d destroyed.\n", a.verb, sum.Add, sum.Change, sum.Destroy)
+	if a.verb == "Apply" && len(a.site.Outputs) > 0 {
 		fmt.Fprint(a.p.out, "\nOutputs:\n\n")
 		a.p.writeOutputs(a.site.Outputs)
 	}

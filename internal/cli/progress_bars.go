@@ -12,8 +12,8 @@ import (
 	"jeos/plan"
 )
 
-// bars is the progress for terminals: a bar for each upload and a line in motion for each guest that is waited for, and
-// above them a line for each step that is finished.
+// bars is the progress for terminals: a bar for each step that moves bytes and a line in motion for each guest that is
+// waited for, and above them a line for each step that is finished.
 type bars struct {
 	container *mpb.Progress
 	lines     *relay    // standard error, which goes above the bars meanwhile
@@ -43,20 +43,11 @@ func (b *bars) event(e plan.Event) {
 	switch e.Kind {
 	case plan.StepStarted:
 		b.watch.start(e.Step)
-		switch e.Step.Verb {
-		case plan.UploadVolume:
-			b.moving[key] = b.upload(e.Step)
-		case plan.AwaitGuest, plan.StopGuest:
+		if e.Step.Verb == plan.AwaitGuest || e.Step.Verb == plan.StopGuest {
 			b.moving[key] = b.wait(e.Step)
 		}
 	case plan.StepProgress:
-		if bar := b.moving[key]; bar != nil {
-			bar.text.Store(shorten(printable(e.Progress.Text)))
-			if e.Progress.Total > 0 {
-				bar.SetTotal(e.Progress.Total, false)
-				bar.SetCurrent(e.Progress.Done)
-			}
-		}
+		b.progress(e.Step, e.Progress)
 	case plan.StepDone:
 		b.finish(e.Step, "done")
 	case plan.StepFailed:
@@ -64,7 +55,24 @@ func (b *bars) event(e plan.Event) {
 	}
 }
 
-func (b *bars) upload(s plan.Step) *movingBar {
+func (b *bars) progress(s plan.Step, p plan.Progress) {
+	bar := b.moving[stepKey(s)]
+	if bar == nil && p.Total > 0 {
+		bar = b.bytes(s)
+		b.moving[stepKey(s)] = bar
+	}
+	if bar == nil {
+		return
+	}
+	bar.text.Store(shorten(printable(p.Text)))
+	if p.Total > 0 {
+		bar.SetTotal(p.Total, false)
+		bar.SetCurrent(p.Done)
+	}
+}
+
+// bytes makes the bar of a step that moves bytes.
+func (b *bars) bytes(s plan.Step) *movingBar {
 	return &movingBar{Bar: b.container.New(0, mpb.BarStyle(), mpb.BarRemoveOnComplete(),
 		mpb.PrependDecorators(decor.Name(stepText(s)+" ")),
 		mpb.AppendDecorators(decor.CountersKibiByte("% .1f / % .1f"), decor.AverageSpeed(decor.SizeB1024(0), "  % .1f")),

@@ -37,7 +37,15 @@ func (p *program) load(ctx context.Context) (*site, error) {
 
 func (p *program) loadRaw(ctx context.Context) (*config.Site, map[string]*hcl.File, hcl.Diagnostics) {
 	began := time.Now()
-	loaded, files, diags := config.Load(config.Options{
+	loaded, files, diags := config.Load(p.configOptions(ctx))
+	p.log.Debug().Str("folder", p.global.Dir).Dur("took", time.Since(began)).Msg("read the files")
+	return loaded, files, diags
+}
+
+// configOptions returns all that a site may depend on beside its files.
+func (p *program) configOptions(ctx context.Context) config.Options {
+	cache := p.imageCache()
+	return config.Options{
 		Dir:     p.global.Dir,
 		Vars:    p.variables(),
 		Env:     p.sys.Env,
@@ -50,9 +58,16 @@ func (p *program) loadRaw(ctx context.Context) (*config.Site, map[string]*hcl.Fi
 			}
 			return config.ImageFile{Format: info.Format, SHA256: info.SHA256, Size: info.Size, FileSize: info.FileSize}, nil
 		},
-	})
-	p.log.Debug().Str("folder", p.global.Dir).Dur("took", time.Since(began)).Msg("read the files")
-	return loaded, files, diags
+		Cached: cache.Path,
+		Holds: func(sha256 string) ([]string, bool) {
+			packages, ok := cache.Packages(sha256)
+			return packageNames(packages), ok
+		},
+		Ended: func(name string) (string, bool) {
+			r, known := images.LookupRelease(name)
+			return r.EndOfLife.Format(time.DateOnly), known && time.Now().After(r.EndOfLife)
+		},
+	}
 }
 
 // variables returns what --var and --var-file say, with paths as seen from the process.
@@ -78,17 +93,6 @@ func (p *program) home() string {
 	}
 	home, _ := os.UserHomeDir() // without one, "~" is an error of whoever writes it
 	return home
-}
-
-// cacheDir is where the digests of images are remembered; "" when there is no place for it.
-func (p *program) cacheDir() string {
-	if dir := p.getenv("XDG_CACHE_HOME"); filepath.IsAbs(dir) {
-		return filepath.Join(dir, "jeos")
-	}
-	if home := p.home(); home != "" {
-		return filepath.Join(home, ".cache", "jeos")
-	}
-	return ""
 }
 
 // connect opens a connection to libvirt.
@@ -138,4 +142,13 @@ func (p *program) close(hv plan.Reader) {
 	if err := hv.Close(); err != nil {
 		p.log.Debug().Err(err).Msg("closing the connection failed")
 	}
+}
+
+// siteDir returns the folder of the site as an absolute path.
+func (p *program) siteDir() string {
+	dir, err := filepath.Abs(p.global.Dir)
+	if err != nil {
+		return p.global.Dir
+	}
+	return dir
 }

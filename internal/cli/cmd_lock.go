@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"jeos/internal/config"
+	"jeos/internal/images"
+)
+
+// LockOptions are the flags of lock.
+type LockOptions struct{ Upgrade bool }
+
+func newLockCommand(p *program) *cobra.Command {
+	var opt LockOptions
+	cmd := &cobra.Command{
+		Use:   "lock [IMAGE]…",
+		Short: "find the files of images on the network and pin them",
+		Long: `Find the file of every image that the files name by release or URL, check its signature, download it into the cache,
+and pin it in the lock file (` + config.LockFile + `) by its hash. What is pinned already stays; --upgrade looks for a newer
+one. With IMAGE do this for these images only.
+
+plan and apply never look for images: they use what is pinned, on every machine the same. Put the lock file under version
+control.
+` + exitStatus,
+		Example: "  jeos lock\n  jeos lock --upgrade noble",
+		RunE:    func(cmd *cobra.Command, args []string) error { return runLock(cmd.Context(), p, opt, args) },
+	}
+	cmd.Flags().BoolVar(&opt.Upgrade, "upgrade", false, "look for newer files of images that are pinned already")
+	return cmd
+}
+
+func runLock(ctx context.Context, p *program, opt LockOptions, args []string) error {
+	requests, lock, files, diags := config.LoadImages(p.configOptions(ctx))
+	if diags.HasErrors() {
+		return &invalid{files, diags}
+	}
+	p.diagnose(files, diags)
+	names, err := chosenNames("image with a release or URL", requestNames(requests), args)
+	if err != nil {
+		return err
+	}
+	client, err := p.imageClient()
+	if err != nil {
+		return err
+	}
+	l := &locking{client: client, requests: map[string]config.ImageRequest{}, locked: map[string]config.LockedImage{}}
+	var open []string
+	for _, r := range requests {
+		l.requests[r.Name] = r
+		if slices.Contains(names, r.Name) && (opt.Upgrade || r.Locked == nil) {
+			open = append(open, r.Name)
+		}
+	}
+	fetchErr := p.fetch(ctx, open, l.lock)
+	for _, name := range open { // also when another one failed
+		if found, ok := l.locked[name]; ok {
+			lock.SetImage(found)
+		}
+	}
+	if _, err := config.WriteLock(p.global.Dir, lock); err != nil {
+		return failed("Writing the lock file failed", err)
+	}
+	for _, name := range names {
+		if text := l.outcome(name); text != "" {
+			fmt.Fprintf(p.out, "image.%s: %s\n", name, printable(text))
+		}
+	}
+	return fetchErr
+}
+
+func requestNames(requests []config.ImageRequest) []string {
+	names := make([]string, len(requests))
+	for i, r := range requests {
+		names[i] = r.Name
+	}
+	return names
+}
+
+// locking finds and fetches what image blocks ask for, several at once.
+type locking struct {
+	client   *images.Client
+	requests map[string]config.ImageRequest
+
+	mu     sync.Mutex
+	locked map[string]config.LockedImage
+}
+
+func (l *locking) lock(ctx context.Context, name string, progress func(done, total int64)) error {
+	r := l.requests[name]
+	found, err := l.client.Resolve(ctx, images.Request{
+		URL: r.URL, SHA256: r.SHA256, Release: r.Release, Flavour: r.Flavour, Arch: r.Arch, Mirror: r.Mirror, Keyring: r.Keyring,
+	})
+	if err != nil {
+		return err
+	}
+	info, err := l.client.Fetch(ctx, found, progress)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.locked[name] = config.LockedImage{
+		Name: name, Wants: r.Wants(), URL: found.URL, SHA256: found.SHA256, FileSize: info.FileSize, Format: info.Format, Size: info.Size,
+		Serial: found.Serial, Signer: found.Signer, ManifestURL: found.ManifestURL, ManifestSHA256: found.ManifestSHA256,
+	}
+	return nil
+}
+
+// outcome says in a line what has become of an image; "" for one that failed.
+func (l *locking) outcome(name string) string {
+	before := l.requests[name].Locked
+	now, ok := l.locked[name]
+	switch {
+	case !ok && before != nil:
+		return "stays at " + lockedVersion(before)
+	case !ok:
+		return ""
+	case before == nil:
+		return "locked at " + lockedVersion(&now)
+	case before.SHA256 == now.SHA256:
+		return "is the newest already, " + lockedVersion(&now)
+	}
+	return "upgraded from " + lockedVersion(before) + " to " + lockedVersion(&now)
+}
+
+// lockedVersion names a locked file: by the publisher's serial, else by its hash.
+func lockedVersion(l *config.LockedImage) string {
+	text := "sha256:" + l.SHA256[:12]
+	if l.Serial != "" {
+		text = l.Serial
+	}
+	if l.Signer != "" {
+		text += ", signed by " + l.Signer
+	}
+	return text
+}
