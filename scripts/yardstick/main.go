@@ -3,7 +3,8 @@
 //	yardstick JEOS FOLDER GUESTS
 //
 // It writes two like sites into the folder, lets jeos apply and plan the one, and makes and reads the objects of the other
-// with plain calls: reading serially on one connection, making with as many calls in flight as jeos has.
+// with plain calls: reading serially on one connection, making with as many calls in flight as jeos has. Then it compares
+// how a large image gets into the pool, and from a server into the cache.
 package main
 
 import (
@@ -55,7 +56,11 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	return b.compare(bare, guests)
+	t, err := newTransfer(b, bare, folder)
+	if err != nil {
+		return err
+	}
+	return b.compare(bare, guests, t)
 }
 
 type bench struct{ jeos, site, bareSite, built string }
@@ -69,7 +74,7 @@ func (b *bench) jeosRun(site string, args ...string) error {
 	return nil
 }
 
-func (b *bench) compare(bare *bare, guests int) error {
+func (b *bench) compare(bare *bare, guests int, t *transfer) error {
 	start, err := best(rounds, func() error { return b.jeosRun(b.site, "version") }, nil)
 	if err != nil {
 		return err
@@ -102,7 +107,11 @@ func (b *bench) compare(bare *bare, guests int) error {
 	fmt.Printf("%-6s %10s %10s %7s\n", "", "jeos", "bare", "ratio")
 	row("plan", plan-start, read)
 	row("apply", apply-start, made)
-	return nil
+	fmt.Printf("\nAn image of %d MiB, best of %d\n\n", imageSize>>20, rounds)
+	if err := t.upload(); err != nil {
+		return err
+	}
+	return t.download(start)
 }
 
 func row(name string, jeos, bare time.Duration) {
