@@ -92,18 +92,18 @@ func readContent(c *plan.Content) ([]byte, error) {
 // seedArtifacts returns the files of the seeds of all guests, and of those that bake the images among the resources.
 func seedArtifacts(site *config.Site, resources []plan.Resource) ([]Artifact, error) {
 	var list []Artifact
-	add := func(guest string, s seed, err error) error {
+	add := func(guest string, s seed) {
 		for _, f := range s.files() {
 			list = append(list, Artifact{path.Join("seed", DomainName(site.Name, guest), f.name), f.content})
 		}
-		return err
 	}
 	for i := range site.Guests {
 		g := &site.Guests[i]
 		s, err := renderSeed(site, g, InstanceID(site.Name, g.Name))
-		if err := add(g.Name, s, err); err != nil {
+		if err != nil {
 			return nil, err
 		}
+		add(g.Name, s)
 	}
 	for i := range site.Images {
 		image := &site.Images[i]
@@ -113,9 +113,10 @@ func seedArtifacts(site *config.Site, resources []plan.Resource) ([]Artifact, er
 			continue
 		}
 		s, err := renderBakeSeed(site, image)
-		if err := add(config.BakeName(image.Name), s, err); err != nil {
+		if err != nil {
 			return nil, err
 		}
+		add(config.BakeName(image.Name), s)
 	}
 	return list, nil
 }

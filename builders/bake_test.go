@@ -3,7 +3,6 @@ package builders
 import (
 	"maps"
 	"net/netip"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -328,75 +327,23 @@ func TestPlanBakeConflicts(t *testing.T) {
 	}
 }
 
-func TestBakeSeed(t *testing.T) {
-	site := secretBakeSite(t)
-	s, err := renderBakeSeed(site, siteImage(t, site, "wifi"))
+func TestBakeArtifacts(t *testing.T) {
+	list, err := Artifacts(bakeSite(), Offline(bakeSite()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	data := decode(t, s.UserData)
-	files := map[string]string{}
-	for _, f := range data["write_files"].([]any) {
-		f := f.(map[string]any)
-		if f["defer"] != nil {
-			t.Errorf("%s is deferred", f["path"])
-		}
-		content, _ := f["content"].(string)
-		files[f["path"].(string)] = content
-	}
-	want := map[string]string{
-		"/etc/motd":               "hello\n",
-		"/run/jeos/bake/packages": "wpasupplicant\niw\nqemu-guest-agent\n",
-		"/run/jeos/bake/remove":   "nano\n",
-		"/run/jeos/bake/kernel":   "generic\n",
-		"/run/jeos/bake/upgrade":  "",
-		"/run/jeos/bake/secret":   "apt\nrun\n",
-		"/run/jeos/bake/files":    "1/0600/openvpn:openvpn//etc/vpn/a key\n",
-		"/run/jeos/bake/file-1":   "Z2VoZWlt/w==",
-		"/run/jeos/bake/run": "set -e\necho 1 >/run/jeos/bake/line\necho 'one' >/etc/one\n" +
-			"echo 2 >/run/jeos/bake/line\ncat <<X\ngeheim\nX\n",
-		"/run/jeos/bake/apt.cfg": string(cloudConfigFile(map[string]any{"apt": aptConfig(siteImage(t, site, "wifi").Bake.Apt)})),
-	}
-	if diff := cmp.Diff(want, files); diff != "" {
-		t.Errorf("files (-want +got):\n%s", diff)
-	}
-	for _, key := range []string{"packages", "runcmd", "apt", "package_update"} {
-		if data[key] != nil {
-			t.Errorf("%s is left to cloud-init", key)
+	var paths []string
+	for _, a := range list {
+		if strings.Contains(a.Path, "bake") && !strings.HasSuffix(a.Path, ".xml") {
+			paths = append(paths, a.Path)
 		}
 	}
-	if diff := cmp.Diff([]any{""}, data["users"]); diff != "" {
-		t.Errorf("users: %s", diff)
+	want := []string{
+		"seed/home-bake.vpn/meta-data", "seed/home-bake.vpn/network-config", "seed/home-bake.vpn/user-data",
+		"seed/home-bake.wifi/meta-data", "seed/home-bake.wifi/network-config", "seed/home-bake.wifi/user-data",
+		"volume/home.bake.vpn.seed-1.iso", "volume/home.bake.wifi.seed-1.iso",
 	}
-	nics := decode(t, s.NetworkConfig)["ethernets"].(map[string]any)
-	if len(nics) != 1 || nics["nat"] == nil {
-		t.Errorf("network cards: %v", nics)
-	}
-}
-
-// TestBakeSeedOfLittle has no file for what was not asked for.
-func TestBakeSeedOfLittle(t *testing.T) {
-	site := bakeSite()
-	files := bakeFiles(siteImage(t, site, "vpn").Bake)
-	if len(files) != 1 || files[0].Path != "/run/jeos/bake/packages" {
-		t.Errorf("files %v", files)
-	}
-}
-
-func TestBakeScript(t *testing.T) {
-	check := exec.Command("sh", "-n")
-	check.Stdin = strings.NewReader(bakeScript())
-	if out, err := check.CombinedOutput(); err != nil {
-		t.Errorf("%v: %s", err, out)
-	}
-	check = exec.Command("sh", "-n")
-	check.Stdin = strings.NewReader(guestFile("bake.sh"))
-	if out, err := check.CombinedOutput(); err != nil {
-		t.Errorf("bake.sh: %v: %s", err, out)
-	}
-	for _, f := range baking {
-		if strings.Contains(guestFile(f.name), "\nJEOS\n") || !strings.HasSuffix(guestFile(f.name), "\n") {
-			t.Errorf("%s cannot be a here-document", f.name)
-		}
+	if diff := cmp.Diff(want, paths); diff != "" {
+		t.Error(diff)
 	}
 }

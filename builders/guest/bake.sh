@@ -113,6 +113,7 @@ restore_sources() {
 	done | sort -u >"$bake/apt.all"
 	while IFS= read -r file; do
 		cmp -s "$bake/apt.before/$file" "$bake/apt.during/$file" && continue
+		[ ! -f "/etc/apt/$file" ] || shred -n 0 -z "/etc/apt/$file" || return # it may hold a password
 		if [ -e "$bake/apt.before/$file" ] || [ -L "$bake/apt.before/$file" ]; then
 			mkdir -p "/etc/apt/${file%/*}" && cp -a "$bake/apt.before/$file" "/etc/apt/$file" || return
 		else
@@ -345,7 +346,7 @@ seal() {
 	rm -f /root/.bash_history /root/.lesshst /root/.viminfo /root/.wget-hsts
 	wipe
 	sync
-	fstrim -a # what was deleted should not be in the image
+	fstrim -a # what was deleted would take space in the image
 	[ ! -s /etc/machine-id ] || fail "/etc/machine-id cannot be emptied"
 }
 
@@ -354,6 +355,7 @@ forget_cloud_init() {
 	for name in status result; do
 		cp -L "/run/cloud-init/$name.json" "$bake/$name.json" && mv -f "$bake/$name.json" "/run/cloud-init/$name.json" || return
 	done
+	find /var/lib/cloud -xdev -type f -exec shred -n 0 -z {} + || return # the recipe may hold secrets
 	cloud-init clean --logs --seed || return
 	rm -f /etc/netplan/50-cloud-init.yaml /etc/network/interfaces.d/50-cloud-init* /etc/systemd/network/10-cloud-init-* \
 		/etc/NetworkManager/system-connections/cloud-init-* /etc/udev/rules.d/70-persistent-net.rules
