@@ -83,6 +83,7 @@ func (s *terminal) Write(p []byte) (int, error) {
 }
 
 func TestLabRealGuest(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	name, net := l.prefix+"-g", l.prefix+"-n"
 	virshDefineNetwork(l, net)
@@ -169,6 +170,7 @@ func talk(t *testing.T, l *lab, name string) {
 }
 
 func TestLabGuestThatStops(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	name := l.prefix + "-g"
 	s := l.deaf(name)

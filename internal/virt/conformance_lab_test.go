@@ -14,6 +14,7 @@ import (
 
 // TestLabConformance checks that a real libvirt and the fake keep the same contract.
 func TestLabConformance(t *testing.T) {
+	t.Parallel()
 	if _, err := os.Stat("/run/jeos-lab"); err != nil {
 		t.Fatal("this is no lab: run scripts/test, or see CONTRIBUTING.md")
 	}

@@ -31,6 +31,7 @@ func (l *lab) deaf(name string) plan.Step {
 }
 
 func TestLabGuestLife(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	name := l.prefix + "-g"
 	s := l.deaf(name)
@@ -91,6 +92,7 @@ func TestLabGuestLife(t *testing.T) {
 }
 
 func TestLabDetach(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	name, net := l.prefix+"-g", l.prefix+"-n"
 	virshDefineNetwork(l, net)
@@ -119,6 +121,7 @@ func virshDefineNetwork(l *lab, name string) {
 }
 
 func TestLabReportOfNothing(t *testing.T) {
+	t.Parallel()
 	l := newLab(t)
 	name := l.prefix + "-g"
 	if _, err := l.Report(context.Background(), name); !errors.Is(err, plan.ErrNotFound) {
