@@ -18,7 +18,9 @@ import (
 
 const pairFiles = `
 jeos {
-  site = "SITE"
+  site      = "SITE"
+  pool      = "SITE"
+  pool_path = "/var/lib/libvirt/images/SITE"
 }
 
 variable "key" { type = string }
@@ -190,34 +192,24 @@ func writeHostile(t *testing.T, dir string) (blocks string, sums map[string]stri
 
 // TestLabPair is the main job: two guests on a nat and an isolated network, from nothing to nothing.
 func TestLabPair(t *testing.T) {
+	t.Parallel()
 	sh, key := newShell(t)
 	s := newLabSite(t, "pair", nil)
 	blocks, sums := writeHostile(t, s.dir)
 	s.write("pair.jeos.hcl", strings.Replace(pairFiles, frontEnd, blocks+frontEnd, 1))
 	s.write("key.auto.jeosvars", fmt.Sprintf("key = %q\n", key))
-	const front, back = "10.88.1.3", "10.88.1.2"
-	p := &pair{s, sh, front, back}
+	p := &pair{labSite: s, sh: sh, front: "10.88.1.3", back: "10.88.1.2"}
 
-	_, changes := s.plan()
-	changes = slices.DeleteFunc(changes, func(c string) bool { // which another test may have left
-		return c == "create image.base" || c == "create pool.jeos"
-	})
-	sameLines(t, "the first plan", changes, []string{
-		"create network.extra", "create network.link", "create network.wan",
-		"create volume.back-1.data", "create volume.back-1.root", "create volume.front.root", "create guest.back-1", "create guest.front",
-	})
-	s.run(2, "plan", "--detailed-exitcode")
-	s.run(0, "apply", "--auto-approve")
-	s.mustBeEmpty()
-	s.run(0, "status")
-
+	p.firstApply()
 	p.insideAsWanted(sums)
 	p.effects()
-	p.changeAll()
+	p.consoles()
 	p.growLive()
 	p.securityDrift()
+	p.changeAll()
 	p.drift()
-	p.replaceKeepsData()
+	p.replaceAndUndefined()
+	p.saved()
 	p.removeAndDestroy()
 }
 
@@ -226,6 +218,44 @@ type pair struct {
 	sh          *shell
 	front, back string // addresses on the nat network
 }
+
+// firstApply plans and applies, watched and approved by somebody at a terminal.
+func (p *pair) firstApply() {
+	t := p.t
+	_, changes := p.plan()
+	sameLines(t, "the first plan", changes, []string{
+		"create pool.pair", "create image.base", "create network.extra", "create network.link", "create network.wan",
+		"create volume.back-1.data", "create volume.back-1.root", "create volume.front.root", "create guest.back-1", "create guest.front",
+	})
+	p.run(2, "plan", "--detailed-exitcode")
+
+	refused := p.terminal("apply")
+	refused.await("Enter a value:")
+	refused.typed("no\r")
+	mustHold(t, refused.end(1), "Enter a value: no\n", "Not approved")
+	sameLines(t, "domains", names(t, "pair-", "list", "--all", "--name"), nil)
+
+	apply := p.terminal("apply")
+	apply.await("Enter a value:")
+	apply.typed("yes\r")
+	for _, bar := range []string{"image.base: upload volume", " MiB / 159.0 MiB", "guest.front: wait for guest", "guest.back-1: wait for guest", "cloud-init: "} {
+		apply.await(bar)
+	}
+	screen := apply.end(0)
+	_, steps, _ := strings.Cut(screen, "Enter a value: yes\n\n")
+	steps, last, _ := strings.Cut(steps, "\n\n")
+	equal(t, "the last line on the terminal", last, "Apply complete! Resources: 10 added, 0 changed, 0 destroyed.")
+	for line := range strings.Lines(steps) {
+		if !stepDone.MatchString(strings.TrimSpace(line)) {
+			t.Errorf("on the terminal stays %q", line)
+		}
+	}
+	p.mustBeEmpty()
+	p.run(0, "status")
+}
+
+// stepDone is the line of a step that is done.
+var stepDone = regexp.MustCompile(`^[a-z]+\.[a-z0-9.-]+: [a-z ]+ … done( \([0-9ms]+\))?$`)
 
 // insideAsWanted looks at everything of the configuration inside the guests.
 func (p *pair) insideAsWanted(sums map[string]string) {
@@ -250,6 +280,7 @@ func (p *pair) insideAsWanted(sums map[string]string) {
 	equal(t, "an unwanted account", p.sh.run(p.front, "getent passwd debian || echo none"), "none")
 	mustHold(t, p.sh.run(p.back, "findmnt -no FSTYPE,SOURCE /srv"), "ext4")
 	p.sh.run(p.back, "echo precious > /srv/diary && echo here > /root/diary && sync")
+	p.sh.run(p.front, "echo there > /root/diary && sync")
 
 	mustHold(t, p.addresses(p.front), "wan 10.88.1.3/24", "link 10.88.2.10/24", "link fd64:6a65:6f73:88::2/64")
 	mustHold(t, p.addresses(p.back), "wan 10.88.1.2/24", "link 10.88.2.1/24", "link fd64:6a65:6f73:88::1/64")
@@ -441,47 +472,83 @@ func (p *pair) securityDrift() {
 	p.mustBeEmpty()
 }
 
-// drift breaks both guests by hand, in every way at once, and has apply repair them.
+// drift breaks a guest by hand, in every way at once, and has apply repair it.
 func (p *pair) drift() {
 	t := p.t
-	uuid := virsh(t, "domuuid", "pair-back-1")
 	mac := regexp.MustCompile(`52:54:00:[0-9a-f:]+`).FindString(virsh(t, "domiflist", "pair-front"))
-	virsh(t, "destroy", "pair-front")
+	p.sh.run(p.front, "sync")
+	p.consoleOfEnding("front", "front-of-house", func() { virsh(t, "destroy", "pair-front") })
 	virsh(t, "setmaxmem", "pair-front", "1G", "--config")
 	virsh(t, "detach-interface", "pair-front", "network", "--mac", mac, "--config")
 	virsh(t, "autostart", "pair-front")
-	virsh(t, "destroy", "pair-back-1")
-	virsh(t, "undefine", "pair-back-1")
 	plan, changes := p.plan()
-	sameLines(t, "drift", changes, []string{"update guest.front restart", "create guest.back-1"})
-	for _, c := range plan.Changes {
-		if c.Address != "guest.front" {
-			continue
-		}
-		for _, name := range []string{"memory", "running", "autostart", "nic.wan"} {
-			equal(t, "cause of "+name, c.Change.Causes[name], "hand")
-		}
+	sameLines(t, "drift", changes, []string{"update guest.front restart"})
+	for _, name := range []string{"memory", "running", "autostart", "nic.wan"} {
+		equal(t, "cause of "+name, plan.Changes[0].Change.Causes[name], "hand")
 	}
-	p.run(0, "apply", "--auto-approve")
+	p.run(0, "apply", "--auto-approve", "--no-wait")
 	p.mustBeEmpty()
-	equal(t, "uuid", virsh(t, "domuuid", "pair-back-1"), uuid)
-	equal(t, "what was on the disks", p.sh.run(p.back, "cat /srv/diary /root/diary"), "precious\nhere")
+	equal(t, "power state", virsh(t, "domstate", "pair-front"), "running")
+	mustHold(t, virsh(t, "dumpxml", "pair-front"), mac, "<memory unit='KiB'>425984</memory>")
+	mustHold(t, virsh(t, "dominfo", "pair-front"), "disable")
 }
 
-// replaceKeepsData makes a guest anew: the kept disk stays, all else is new.
-func (p *pair) replaceKeepsData() {
+// generation is the part of a seed's name that counts them.
+var generation = regexp.MustCompile(`seed-[0-9]+`)
+
+// replaceAndUndefined has one guest made anew, its kept disk stays and all else is new, and another one, which somebody
+// has undefined, made again around its disks. Both in one apply, which is killed in the middle of the first boot, and one
+// more, which goes on.
+func (p *pair) replaceAndUndefined() {
 	t := p.t
 	key := p.sh.run(p.back, "cat /etc/ssh/ssh_host_ed25519_key.pub")
+	uuid := virsh(t, "domuuid", "pair-front")
+	virsh(t, "destroy", "pair-front")
+	virsh(t, "undefine", "pair-front")
 	plan, changes := p.plan("--replace", "guest.back-1")
-	sameLines(t, "replace", changes, []string{"delete+create volume.back-1.root data loss", "delete+create guest.back-1 replace"})
-	equal(t, "disrupted", strings.Join(plan.Changes[1].Disrupts, " "), "guest.back-1")
-	p.run(0, "apply", "--auto-approve", "--replace", "guest.back-1")
+	sameLines(t, "replace", changes, []string{
+		"delete+create volume.back-1.root data loss", "delete+create guest.back-1 replace", "create guest.front",
+	})
+	for _, c := range plan.Changes {
+		if c.Address == "guest.back-1" {
+			equal(t, "disrupted", strings.Join(c.Disrupts, " "), "guest.back-1")
+		}
+	}
+	apply := p.start("apply", "--auto-approve", "--replace", "guest.back-1")
+	apply.until("guest.back-1: wait for guest … cloud-init")
+	apply.signal(os.Kill)
+	apply.end(-1)
+
+	p.run(0, "apply", "--auto-approve")
 	p.mustBeEmpty()
+	sameLines(t, "domains", names(t, "pair-", "list", "--all", "--name"), []string{"pair-back-1", "pair-front"})
+	var files []string
+	for _, v := range volumes(t, "pair", "pair.") {
+		files = append(files, generation.ReplaceAllString(v, "seed-N"))
+	}
+	sameLines(t, "volumes", files, []string{
+		"pair.back-1.data.qcow2", "pair.back-1.root.qcow2", "pair.back-1.seed-N.iso", "pair.back-1.seed-N.iso.ok",
+		"pair.front.more.qcow2", "pair.front.root.qcow2", "pair.front.seed-N.iso", "pair.front.seed-N.iso.ok",
+	})
+	p.awaitReady()
 	equal(t, "what was on the kept disk", p.sh.run(p.back, "cat /srv/diary; ls /root/diary 2>&1 || true"),
 		"precious\nls: cannot access '/root/diary': No such file or directory")
 	if p.sh.run(p.back, "cat /etc/ssh/ssh_host_ed25519_key.pub") == key {
 		t.Error("the guest has the ssh host key of the one that it replaced")
 	}
+	equal(t, "uuid", virsh(t, "domuuid", "pair-front"), uuid)
+	equal(t, "what was on the disk", p.sh.run(p.front, "cat /root/diary /var/tmp/ran"), "there\nran")
+}
+
+// saved has a guest saved and restored by hand: then it reports again.
+func (p *pair) saved() {
+	t := p.t
+	state := filepath.Join(t.TempDir(), "state")
+	virsh(t, "save", "pair-back-1", state)
+	mustHold(t, p.run(0, "plan"), "running", "false -> true", "changed by hand")
+	virsh(t, "restore", state)
+	p.mustBeEmpty()
+	p.awaitReady()
 }
 
 // removeAndDestroy takes a guest out of the files, and then everything.
@@ -490,8 +557,8 @@ func (p *pair) removeAndDestroy() {
 	p.edit("toset(var.back ?", "toset(!var.back ?")
 	p.run(0, "apply", "--auto-approve")
 	p.mustBeEmpty()
-	sameLines(t, "domains", names(t, "list", "--all", "--name"), []string{"pair-front"})
-	if !slices.Contains(volumes(t), "pair.back-1.data.qcow2") {
+	sameLines(t, "domains", names(t, "pair-", "list", "--all", "--name"), []string{"pair-front"})
+	if !slices.Contains(volumes(t, "pair", "pair."), "pair.back-1.data.qcow2") {
 		t.Error("the kept disk is gone")
 	}
 	// A guest of that name takes the disk up again.
@@ -505,10 +572,10 @@ func (p *pair) removeAndDestroy() {
 	p.mustBeEmpty()
 	equal(t, "power state", virsh(t, "domstate", "--reason", "pair-front"), "shut off (shutdown)")
 	p.run(0, "destroy", "--auto-approve")
-	sameLines(t, "domains", names(t, "list", "--all", "--name"), nil)
-	sameLines(t, "networks", names(t, "net-list", "--all", "--name"), nil)
-	left := slices.DeleteFunc(volumes(t), func(v string) bool { return strings.HasPrefix(v, "jeos-image.") })
-	sameLines(t, "volumes", left, []string{"pair.back-1.data.qcow2"})
-	virsh(t, "pool-info", "jeos")
-	virsh(t, "vol-delete", "--pool", "jeos", "pair.back-1.data.qcow2")
+	sameLines(t, "domains", names(t, "pair-", "list", "--all", "--name"), nil)
+	sameLines(t, "networks", names(t, "pair-", "net-list", "--all", "--name"), nil)
+	left := volumes(t, "pair", "")
+	if len(left) != 2 || !strings.HasPrefix(left[0], "jeos-image.") || left[1] != "pair.back-1.data.qcow2" {
+		t.Errorf("the pool has %v, want the image and the kept disk", left)
+	}
 }

@@ -3,25 +3,23 @@
 package main_test
 
 import (
-	"bufio"
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
 
 const definedFiles = `
 jeos {
-  site = "SITE"
+  site      = "SITE"
+  pool      = "SITE"
+  pool_path = "/var/lib/libvirt/images/SITE"
 }
 
 image "base" {
@@ -57,28 +55,18 @@ guest "g" {
 // kill starts jeos, kills it when it has written a number of lines to standard error, and reports whether it was killed.
 func (s *labSite) kill(lines int, args ...string) bool {
 	s.t.Helper()
-	cmd := s.command(args...)
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	scanner := bufio.NewScanner(stderr)
-	for seen := 1; scanner.Scan(); seen++ {
-		if seen == lines {
-			if err := cmd.Process.Kill(); err != nil {
-				s.t.Fatal(err)
-			}
+	p := s.start(args...)
+	for range lines {
+		if !p.next() {
+			p.end(0)
+			return false
 		}
 	}
-	err = cmd.Wait()
-	status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
-	if !status.Signaled() && err != nil {
-		s.t.Fatalf("jeos %s: %v", strings.Join(args, " "), err)
+	p.signal(os.Kill)
+	for p.next() {
 	}
-	return status.Signaled()
+	p.cmd.Wait()
+	return p.cmd.ProcessState.ExitCode() == -1
 }
 
 // TestLabKill kills apply at ten moments, and then has it go on.
@@ -91,82 +79,33 @@ func TestLabKill(t *testing.T) {
 		}
 		s.run(0, "apply", "--auto-approve")
 		s.mustBeEmpty()
-		sameLines(t, "domains", names(t, "list", "--all", "--name"), []string{"killed-g-a", "killed-g-b", "killed-g-c"})
-		sameLines(t, "networks", names(t, "net-list", "--all", "--name"), []string{"killed-lan", "killed-wan"})
+		sameLines(t, "domains", names(t, "killed-", "list", "--all", "--name"), []string{"killed-g-a", "killed-g-b", "killed-g-c"})
+		sameLines(t, "networks", names(t, "killed-", "net-list", "--all", "--name"), []string{"killed-lan", "killed-wan"})
 		var want []string
 		for _, g := range []string{"a", "b", "c"} {
 			for _, v := range []string{"root.qcow2", "data.qcow2", "seed-1.iso", "seed-1.iso.ok"} {
 				want = append(want, fmt.Sprintf("killed.g-%s.%s", g, v))
 			}
 		}
-		var got []string
-		for _, v := range volumes(t) {
-			if strings.HasPrefix(v, "killed.") {
-				got = append(got, v)
-			}
-		}
-		sameLines(t, "volumes", got, want)
+		sameLines(t, "volumes", volumes(t, "killed", "killed."), want)
 		// Taking away is cut too.
 		s.kill(1+i, "destroy", "--auto-approve")
 		s.run(0, "destroy", "--auto-approve")
-		sameLines(t, "domains", names(t, "list", "--all", "--name"), nil)
+		sameLines(t, "domains", names(t, "killed-", "list", "--all", "--name"), nil)
 	}
 	if killed < 8 {
 		t.Errorf("only %d of 10 runs were killed before they ended", killed)
 	}
 }
 
-// TestLabKillFirstBoot kills apply while a guest boots for the first time.
-func TestLabKillFirstBoot(t *testing.T) {
-	s := newLabSite(t, "boot", map[string]string{"site.jeos.hcl": `
-jeos {
-  site = "SITE"
-}
-
-image "base" {
-  source = "IMAGE"
-}
-
-guest "solo" {
-  image = image.base
-}
-`})
-	cmd := s.command("apply", "--auto-approve")
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	scanner := bufio.NewScanner(stderr)
-	for scanner.Scan() {
-		if strings.Contains(scanner.Text(), "wait for guest … cloud-init") {
-			if err := cmd.Process.Kill(); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if err := cmd.Wait(); err == nil {
-		t.Fatal("apply ended before it could be killed")
-	}
-	s.run(0, "apply", "--auto-approve")
-	s.mustBeEmpty()
-	s.awaitReady()
-	// Saved and restored, it reports again.
-	state := filepath.Join(t.TempDir(), "state")
-	virsh(t, "save", "boot-solo", state)
-	mustHold(t, s.run(0, "plan"), "running", "false -> true", "changed by hand")
-	virsh(t, "restore", state)
-	s.mustBeEmpty()
-	s.awaitReady()
-}
-
 // TestLabFailedFirstBoot has a command fail inside a guest: apply says what the guest said, and what was on its console.
 func TestLabFailedFirstBoot(t *testing.T) {
+	t.Parallel()
 	s := newLabSite(t, "failed", map[string]string{"site.jeos.hcl": `
 jeos {
-  site = "SITE"
+  site      = "SITE"
+  pool      = "SITE"
+  pool_path = "/var/lib/libvirt/images/SITE"
 }
 
 image "base" {
@@ -206,20 +145,20 @@ func TestLabForeign(t *testing.T) {
 	define("define", "windows", fmt.Sprintf(domain, "windows"))
 	define("define", "own-g-x", fmt.Sprintf(domain, "own-g-x"))
 	define("net-define", "office", "<network><name>office</name><bridge name='office0'/></network>")
-	virsh(t, "vol-create-as", "jeos", "diary.qcow2", "1M", "--format", "qcow2")
-	virsh(t, "vol-create-as", "jeos", "owned.web.root.qcow2", "1M", "--format", "qcow2")
+	virsh(t, "vol-create-as", "own", "diary.qcow2", "1M", "--format", "qcow2")
+	virsh(t, "vol-create-as", "own", "owned.web.root.qcow2", "1M", "--format", "qcow2")
 	t.Cleanup(func() {
 		virsh(t, "undefine", "windows")
 		virsh(t, "undefine", "own-g-x")
 		virsh(t, "net-undefine", "office")
-		virsh(t, "vol-delete", "--pool", "jeos", "diary.qcow2")
-		virsh(t, "vol-delete", "--pool", "jeos", "owned.web.root.qcow2")
+		virsh(t, "vol-delete", "--pool", "own", "diary.qcow2")
+		virsh(t, "vol-delete", "--pool", "own", "owned.web.root.qcow2")
 	})
 	look := func() string {
-		virsh(t, "pool-refresh", "jeos") // libvirt says more of a volume that it has looked into
+		virsh(t, "pool-refresh", "own") // libvirt says more of a volume that it has looked into
 		return accessTime.ReplaceAllString(strings.Join([]string{
 			virsh(t, "dumpxml", "windows"), virsh(t, "dumpxml", "own-g-x"), virsh(t, "net-dumpxml", "office"),
-			virsh(t, "vol-dumpxml", "--pool", "jeos", "diary.qcow2"), virsh(t, "vol-dumpxml", "--pool", "jeos", "owned.web.root.qcow2"),
+			virsh(t, "vol-dumpxml", "--pool", "own", "diary.qcow2"), virsh(t, "vol-dumpxml", "--pool", "own", "owned.web.root.qcow2"),
 		}, "\n"), "")
 	}
 	before := look()
@@ -229,9 +168,9 @@ func TestLabForeign(t *testing.T) {
 	s.write("site.jeos.hcl", strings.Replace(strings.ReplaceAll(definedFiles, "10.89.", "10.90."), `["a", "b", "c"]`, `["a", "b", "x"]`, 1))
 	_, errs := s.run2(1, "apply", "--auto-approve")
 	mustHold(t, errs, "Name is taken", "own-g-x", "site.jeos.hcl")
-	sameLines(t, "domains", names(t, "list", "--all", "--name"), []string{"own-g-a", "own-g-b", "own-g-c", "own-g-x", "windows"})
+	sameLines(t, "domains", names(t, "own-", "list", "--all", "--name"), []string{"own-g-a", "own-g-b", "own-g-c", "own-g-x"})
 	s.run(0, "destroy", "--auto-approve")
-	sameLines(t, "domains", names(t, "list", "--all", "--name"), []string{"own-g-x", "windows"})
+	sameLines(t, "domains", names(t, "own-", "list", "--all", "--name"), []string{"own-g-x"})
 	if diff := cmp.Diff(before, look()); diff != "" {
 		t.Errorf("what is not jeos's has changed:\n%s", diff)
 	}
@@ -260,12 +199,11 @@ func TestLabPasswordsStay(t *testing.T) {
 
 // TestLabTwoSites has two sites in one pool, with one image.
 func TestLabTwoSites(t *testing.T) {
-	one := newLabSite(t, "one", map[string]string{"site.jeos.hcl": strings.ReplaceAll(definedFiles, "10.89.", "10.91.")})
-	two := newLabSite(t, "two", map[string]string{"site.jeos.hcl": strings.ReplaceAll(definedFiles, "10.89.", "10.92.")})
-	_, changes := one.plan()
-	if !slices.Contains(changes, "create image.base") {
-		virsh(t, "vol-delete", "--pool", "jeos", imageVolume(t)) // left by another test
+	files := func(net string) map[string]string {
+		return map[string]string{"site.jeos.hcl": strings.NewReplacer("10.89.", net, `pool      = "SITE"`, `pool      = "one"`).Replace(definedFiles)}
 	}
+	one := newLabSite(t, "one", files("10.91."))
+	two := newLabSite(t, "two", files("10.92."))
 	// Both at once: one uploads the image, the other waits for it.
 	first := one.command("apply", "--auto-approve")
 	if err := first.Start(); err != nil {
@@ -277,7 +215,7 @@ func TestLabTwoSites(t *testing.T) {
 	}
 	two.mustBeEmpty()
 	two.run(0, "destroy", "--auto-approve")
-	_, changes = two.plan()
+	_, changes := two.plan()
 	for _, c := range changes {
 		if strings.Contains(c, "image.") || strings.Contains(c, "pool.") {
 			t.Errorf("the second site makes what the first has made: %s", c)
@@ -287,28 +225,8 @@ func TestLabTwoSites(t *testing.T) {
 	one.mustBeEmpty()
 	one.run(0, "destroy", "--auto-approve")
 	two.mustBeEmpty()
-	images := 0
-	for _, v := range volumes(t) {
-		if strings.HasPrefix(v, "jeos-image.") {
-			images++
-		}
-		if strings.HasPrefix(v, "one.") {
-			t.Errorf("%s is left over", v)
-		}
-	}
-	equal(t, "images", images, 1)
-}
-
-// imageVolume returns the name of the image's volume.
-func imageVolume(t *testing.T) string {
-	t.Helper()
-	for _, v := range volumes(t) {
-		if strings.HasPrefix(v, "jeos-image.") {
-			return v
-		}
-	}
-	t.Fatal("there is no image in the pool")
-	return ""
+	sameLines(t, "what is left of the first site", volumes(t, "one", "one."), nil)
+	equal(t, "images", len(volumes(t, "one", "jeos-image.")), 1)
 }
 
 // TestLabPoolFull runs out of space in the middle of an upload, and goes on when there is more.
@@ -325,12 +243,11 @@ func TestLabPoolFull(t *testing.T) {
 	}
 	mount("-o", "size=32m", "tmpfs", dir)
 	s := newLabSite(t, "full", map[string]string{
-		"site.jeos.hcl": strings.Replace(strings.ReplaceAll(definedFiles, "10.89.", "10.93."), `site = "SITE"`, "site = \"SITE\"\n  pool = \"full\"\n  pool_path = \""+dir+"\"", 1),
+		"site.jeos.hcl": strings.NewReplacer("10.89.", "10.93.", "/var/lib/libvirt/images/SITE", dir).Replace(definedFiles),
 	})
 	t.Cleanup(func() {
 		s.run(0, "destroy", "--auto-approve")
-		virsh(t, "pool-destroy", "full")
-		virsh(t, "pool-undefine", "full")
+		removePool(t, "full")
 		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
 			t.Errorf("umount: %v\n%s", err, out)
 		}
@@ -352,7 +269,7 @@ func TestLabConnection(t *testing.T) {
 	}{
 		"no such socket":       {[]string{"plan", "--connect", "qemu:///system?socket=/nowhere/libvirt-sock"}, []string{"/nowhere/libvirt-sock"}},
 		"unknown transport":    {[]string{"plan", "--connect", "qemu+pigeon://host/system"}, []string{"pigeon", "ssh"}},
-		"read-only connection": {[]string{"apply", "--auto-approve", "--connect", "qemu:///system?socket=/run/libvirt/libvirt-sock-ro"}, []string{"read only access"}},
+		"read-only connection": {[]string{"apply", "--auto-approve", "--connect", "qemu:///system?socket=/run/libvirt/libvirt-sock-ro"}, []string{"operation forbidden"}},
 		"nobody listens":       {[]string{"plan", "--connect", "qemu+tls://127.0.0.1:1/system"}, []string{"127.0.0.1:1"}},
 	} {
 		_, errs := s.run2(1, test.args...)
@@ -365,39 +282,20 @@ func TestLabConnection(t *testing.T) {
 			}
 		}
 	}
-	sameLines(t, "domains", names(t, "list", "--all", "--name"), nil)
+	sameLines(t, "domains", names(t, "conn-", "list", "--all", "--name"), nil)
 }
 
 // TestLabTwoApplies keeps a second apply of the same site out, and says who is in.
 func TestLabTwoApplies(t *testing.T) {
 	s := newLabSite(t, "twice", map[string]string{"site.jeos.hcl": strings.ReplaceAll(definedFiles, "10.89.", "10.95.")})
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
-	defer cancel()
-	first := exec.CommandContext(ctx, s.jeos, "-C", s.dir, "apply", "--auto-approve")
-	stderr, err := first.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
+	first := s.start("apply", "--auto-approve")
+	if !first.next() {
+		t.Fatal("apply says nothing")
 	}
-	if err := first.Start(); err != nil {
-		t.Fatal(err)
-	}
-	reader := bufio.NewReader(stderr)
-	if _, err := reader.ReadString('\n'); err != nil {
-		t.Fatal(err)
-	}
-	if err := first.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	first.signal(syscall.SIGSTOP)
 	_, errs := s.run2(1, "apply", "--auto-approve")
-	mustHold(t, errs, fmt.Sprint(first.Process.Pid))
-	if err := first.Process.Signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := reader.WriteTo(new(strings.Builder)); err != nil {
-		t.Fatal(err)
-	}
-	if err := first.Wait(); err != nil {
-		t.Errorf("the first apply: %v", err)
-	}
+	mustHold(t, errs, fmt.Sprint(first.cmd.Process.Pid))
+	first.signal(syscall.SIGCONT)
+	first.end(0)
 	s.mustBeEmpty()
 }

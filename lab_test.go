@@ -3,15 +3,18 @@
 package main_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -19,24 +22,37 @@ import (
 // Tests with the tag "lab" run the command against the libvirtd of scripts/lab, with guests made from the image that
 // JEOS_GUEST_IMAGE names.
 
-// labSite is a folder with a site's files, and the command to run on it.
+// jeosBinary is where buildJeos puts the command: in the lab, with which it goes, and where every user may run it.
+const jeosBinary = "/run/jeos-test/jeos"
+
+// buildJeos makes the command, once.
+var buildJeos = sync.OnceValue(func() error {
+	if out, err := exec.Command("go", "build", "-o", jeosBinary, ".").CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return nil
+})
+
+// labSite is a folder with a site's files, to run the command on.
+//
+// Tests run side by side, each with a site, networks and a pool of its own: what one looks at the others do not change.
 type labSite struct {
 	t    *testing.T
 	name string
 	dir  string
-	jeos string
 }
 
-// newLabSite makes a folder with the files, "SITE" and "IMAGE" in them filled in, and destroys the site at the end.
+// newLabSite makes a folder with the files, "SITE" and "IMAGE" in them filled in, and destroys the site at the end, and
+// its pool if that has the name of the site.
 func newLabSite(t *testing.T, name string, files map[string]string) *labSite {
 	t.Helper()
 	if _, err := os.Stat("/run/jeos-lab"); err != nil {
 		t.Fatal("this is no lab: run scripts/test, or see CONTRIBUTING.md")
 	}
-	s := &labSite{t: t, name: name, dir: t.TempDir(), jeos: filepath.Join(t.TempDir(), "jeos")}
-	if out, err := exec.Command("go", "build", "-o", s.jeos, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+	if err := buildJeos(); err != nil {
+		t.Fatal(err)
 	}
+	s := &labSite{t: t, name: name, dir: t.TempDir()}
 	for file, text := range files {
 		s.write(file, text)
 	}
@@ -46,6 +62,9 @@ func newLabSite(t *testing.T, name string, files map[string]string) *labSite {
 		}
 		if out, err := s.command("destroy", "--auto-approve", "--force-stop").CombinedOutput(); err != nil {
 			t.Errorf("destroy at the end: %v\n%s", err, out)
+		}
+		if slices.Contains(names(t, name, "pool-list", "--name"), name) {
+			removePool(t, name)
 		}
 	})
 	return s
@@ -73,7 +92,7 @@ func guestImage(t *testing.T) string {
 }
 
 func (s *labSite) command(args ...string) *exec.Cmd {
-	return exec.Command(s.jeos, append([]string{"-C", s.dir}, args...)...)
+	return exec.Command(jeosBinary, append([]string{"-C", s.dir}, args...)...)
 }
 
 // run runs jeos, checks its exit status and returns what it wrote to standard output.
@@ -171,25 +190,34 @@ func virsh(t *testing.T, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// names returns the names that a virsh list command prints, one a line, sorted.
-func names(t *testing.T, args ...string) []string {
+// names returns the names that a virsh list command prints, one a line, of those with a prefix, sorted.
+func names(t *testing.T, prefix string, args ...string) []string {
 	t.Helper()
 	list := strings.Fields(virsh(t, args...))
-	slices.Sort(list)
-	return list
+	return slices.Sorted(slices.Values(slices.DeleteFunc(list, func(name string) bool { return !strings.HasPrefix(name, prefix) })))
 }
 
-// volumes returns the names of the volumes of the pool "jeos", sorted.
-func volumes(t *testing.T) []string {
+// volumes returns the names of the volumes of a pool that have a prefix, sorted.
+func volumes(t *testing.T, pool, prefix string) []string {
 	t.Helper()
 	var list []string
-	for line := range strings.Lines(virsh(t, "vol-list", "jeos")) {
-		if fields := strings.Fields(line); len(fields) > 0 {
+	for line := range strings.Lines(virsh(t, "vol-list", pool)) {
+		if fields := strings.Fields(line); len(fields) > 0 && strings.HasPrefix(fields[0], prefix) {
 			list = append(list, fields[0])
 		}
 	}
 	slices.Sort(list)
 	return list
+}
+
+// removePool removes a pool and all that is in it.
+func removePool(t *testing.T, pool string) {
+	t.Helper()
+	for _, v := range volumes(t, pool, "") {
+		virsh(t, "vol-delete", "--pool", pool, v)
+	}
+	virsh(t, "pool-destroy", pool)
+	virsh(t, "pool-undefine", pool)
 }
 
 // shell runs commands in guests by ssh, from the host's side of a nat network.
@@ -226,7 +254,9 @@ func (s *shell) try(address, command string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "ssh", "-i", s.key, "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-		"-o", "LogLevel=ERROR", "-o", "ConnectTimeout=60", "admin@"+address, "sudo", "sh", "-c", quote(command))
+		"-o", "LogLevel=ERROR", "-o", "ConnectTimeout=60",
+		// The next command takes the same connection, unless the guest has had the time to be restarted.
+		"-o", "ControlMaster=auto", "-o", "ControlPersist=5", "-o", "ControlPath="+s.key+".%h", "admin@"+address, "sudo", "sh", "-c", quote(command))
 	out, err := cmd.CombinedOutput()
 	return strings.TrimSuffix(string(out), "\n"), err
 }
@@ -261,4 +291,71 @@ func sameLines(t *testing.T, what string, got, want []string) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%s:\n  %s\nwant:\n  %s", what, strings.Join(got, "\n  "), strings.Join(want, "\n  "))
 	}
+}
+
+// process is a jeos at work.
+type process struct {
+	t      *testing.T
+	what   string
+	cmd    *exec.Cmd
+	begin  time.Time
+	lines  *bufio.Scanner // of standard error
+	stderr strings.Builder
+}
+
+// start starts jeos, for a test that does something meanwhile.
+func (s *labSite) start(args ...string) *process {
+	s.t.Helper()
+	p := &process{t: s.t, what: "jeos " + strings.Join(args, " "), cmd: s.command(args...), begin: time.Now()}
+	stderr, err := p.cmd.StderrPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	p.lines = bufio.NewScanner(stderr)
+	if err := p.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	return p
+}
+
+// next waits for a line on standard error, and returns false when no more come.
+func (p *process) next() bool {
+	if !p.lines.Scan() {
+		return false
+	}
+	p.stderr.WriteString(p.lines.Text() + "\n")
+	return true
+}
+
+// until waits for a line on standard error that holds a text.
+func (p *process) until(text string) {
+	p.t.Helper()
+	for p.next() {
+		if strings.Contains(p.lines.Text(), text) {
+			return
+		}
+	}
+	p.cmd.Wait()
+	p.t.Fatalf("%s ended without %q:\n%s", p.what, text, p.stderr.String())
+}
+
+func (p *process) signal(sig os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(sig); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// end waits for the end and returns what was written to standard error. The exit status of a process that was killed is
+// -1.
+func (p *process) end(status int) string {
+	p.t.Helper()
+	for p.next() {
+	}
+	p.cmd.Wait() // how it ended is in ProcessState
+	p.t.Logf("%s: %s", p.what, time.Since(p.begin).Round(time.Millisecond))
+	if got := p.cmd.ProcessState.ExitCode(); got != status {
+		p.t.Errorf("%s ended with %d, want %d:\n%s", p.what, got, status, p.stderr.String())
+	}
+	return p.stderr.String()
 }
