@@ -130,6 +130,9 @@ func (a *application) approve(ctx context.Context, pl *plan.Plan) error {
 		a.changes[c.Addr] = c
 	}
 	a.p.interrupt.soften(func() {
+		if a.p.sys.ErrTerminal {
+			fmt.Fprint(a.p.sys.Err, "\r") // over the ^C that the terminal shows, which moves what is drawn
+		}
 		fmt.Fprintln(a.p.err, "Interrupt: finishing what is under way; press again to stop at once.")
 	})
 	return nil
