@@ -76,6 +76,7 @@ guest "front" {
   running   = var.running
   autostart = var.autostart
   timezone  = "Europe/Berlin"
+  ready_timeout = "1h"
   hostname  = "front-of-house"
   swap      = "64MiB"
   packages  = var.packages
@@ -116,6 +117,7 @@ guest "back" {
   for_each = toset(var.back ? ["1"] : [])
   image    = image.base
   memory   = "384MiB"
+  ready_timeout = "1h"
   nic "wan" {
     network = network.wan
   }

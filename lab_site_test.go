@@ -113,8 +113,9 @@ image "base" {
 }
 
 guest "solo" {
-  image = image.base
-  run   = ["echo the canary sings", "exit 3"]
+  image         = image.base
+  ready_timeout = "1h"
+  run           = ["echo the canary sings", "exit 3"]
 }
 `})
 	_, errs := s.run2(1, "apply", "--auto-approve")

@@ -119,7 +119,7 @@ func (t *terminal) typed(text string) {
 // await waits until a text has been on the screen.
 func (t *terminal) await(text string) {
 	t.t.Helper()
-	for range 5 * 60 * 20 {
+	for range 30 * 60 * 20 {
 		if t.wrote(text) {
 			return
 		}

@@ -170,7 +170,7 @@ func (s *labSite) mustBeEmpty(args ...string) {
 func (s *labSite) awaitReady() {
 	s.t.Helper()
 	var out []byte
-	for range 150 {
+	for range 30 * 30 {
 		var err error
 		if out, err = s.command("status").CombinedOutput(); err == nil {
 			return
@@ -251,7 +251,7 @@ func (s *shell) run(address, command string) string {
 }
 
 func (s *shell) try(address, command string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "ssh", "-i", s.key, "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
 		"-o", "LogLevel=ERROR", "-o", "ConnectTimeout=60",

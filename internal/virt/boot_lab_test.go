@@ -67,17 +67,18 @@ func seedISO(t *testing.T) []byte {
 // terminal is somebody at a console: what is typed comes from keys, what is shown goes to screen.
 type terminal struct {
 	keys   io.Reader
-	screen *bytes.Buffer
-	until  string // shown: hang up
-	hangUp func()
+	screen bytes.Buffer
+	expect []string    // texts that will be shown, one after the other
+	shown  chan string // gets each of them then; has room for all
 }
 
 func (s *terminal) Read(p []byte) (int, error) { return s.keys.Read(p) }
 
 func (s *terminal) Write(p []byte) (int, error) {
 	s.screen.Write(p)
-	if strings.Contains(s.screen.String(), s.until) {
-		s.hangUp()
+	for len(s.expect) > 0 && strings.Contains(s.screen.String(), s.expect[0]) {
+		s.shown <- s.expect[0]
+		s.expect = s.expect[1:]
 	}
 	return len(p), nil
 }
@@ -104,7 +105,7 @@ func TestLabRealGuest(t *testing.T) {
 	ctx := context.Background()
 	l.twice(plan.Step{Verb: plan.StartGuest, Host: name, UUID: s.UUID})
 	var texts []string
-	await := plan.Step{Verb: plan.AwaitGuest, Host: name, Timeout: 4 * time.Minute}
+	await := plan.Step{Verb: plan.AwaitGuest, Host: name, Timeout: time.Hour}
 	if err := l.Do(ctx, await, func(p plan.Progress) { texts = append(texts, p.Text) }); err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +141,7 @@ func TestLabRealGuest(t *testing.T) {
 
 	talk(t, l, name)
 
-	l.twice(plan.Step{Verb: plan.StopGuest, Host: name, UUID: s.UUID, Timeout: 2 * time.Minute})
+	l.twice(plan.Step{Verb: plan.StopGuest, Host: name, UUID: s.UUID, Timeout: time.Hour})
 	if d := l.domain(name); d.State != plan.Off {
 		t.Errorf("state %v, want off", d.State)
 	}
@@ -150,22 +151,30 @@ func TestLabRealGuest(t *testing.T) {
 // talk types at the guest's console until it asks for a password. Who comes second is told so.
 func talk(t *testing.T, l *lab, name string) {
 	keys, typed := io.Pipe()
-	screen := &terminal{keys: keys, screen: new(bytes.Buffer), until: "Password:", hangUp: func() { typed.Close() }}
-	ended := make(chan error)
+	screen := &terminal{keys: keys, expect: []string{"login:", "Password:"}, shown: make(chan string, 2)}
+	ended := make(chan error, 1)
 	go func() { ended <- l.Console(context.Background(), name, screen) }()
+	await := func() {
+		t.Helper()
+		select {
+		case <-screen.shown:
+		case err := <-ended:
+			t.Fatalf("the console has ended: %v", err)
+		case <-time.After(10 * time.Minute):
+			t.Fatal("the guest does not answer at its console")
+		}
+	}
 	io.WriteString(typed, "\n")
-	time.Sleep(time.Second)
-	if err := l.Console(context.Background(), name, screen); err == nil || !strings.Contains(err.Error(), "is in use") {
+	await()
+	silent, _ := io.Pipe()
+	if err := l.Console(context.Background(), name, &terminal{keys: silent}); err == nil || !strings.Contains(err.Error(), "is in use") {
 		t.Errorf("second console: %v, want that it is in use", err)
 	}
 	io.WriteString(typed, "nobody\n")
-	select {
-	case err := <-ended:
-		if err != nil {
-			t.Error(err)
-		}
-	case <-time.After(time.Minute):
-		t.Errorf("the console does not ask for a password; it says %q", screen.screen)
+	await()
+	typed.Close()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 
