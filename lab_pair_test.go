@@ -235,7 +235,7 @@ func (p *pair) firstApply() {
 	refused.await("Enter a value:")
 	refused.typed("no\r")
 	mustHold(t, refused.end(1), "Enter a value: no\n", "Not approved")
-	sameLines(t, "domains", names(t, "pair-", "list", "--all", "--name"), nil)
+	sameLines(t, "domains", namesOf(t, "pair-", "list", "--all", "--name"), nil)
 
 	apply := p.terminal("apply")
 	apply.await("Enter a value:")
@@ -523,7 +523,7 @@ func (p *pair) replaceAndUndefined() {
 
 	p.run(0, "apply", "--auto-approve")
 	p.mustBeEmpty()
-	sameLines(t, "domains", names(t, "pair-", "list", "--all", "--name"), []string{"pair-back-1", "pair-front"})
+	sameLines(t, "domains", namesOf(t, "pair-", "list", "--all", "--name"), []string{"pair-back-1", "pair-front"})
 	var files []string
 	for _, v := range volumes(t, "pair", "pair.") {
 		files = append(files, generation.ReplaceAllString(v, "seed-N"))
@@ -559,7 +559,7 @@ func (p *pair) removeAndDestroy() {
 	p.edit("toset(var.back ?", "toset(!var.back ?")
 	p.run(0, "apply", "--auto-approve")
 	p.mustBeEmpty()
-	sameLines(t, "domains", names(t, "pair-", "list", "--all", "--name"), []string{"pair-front"})
+	sameLines(t, "domains", namesOf(t, "pair-", "list", "--all", "--name"), []string{"pair-front"})
 	if !slices.Contains(volumes(t, "pair", "pair."), "pair.back-1.data.qcow2") {
 		t.Error("the kept disk is gone")
 	}
@@ -574,8 +574,8 @@ func (p *pair) removeAndDestroy() {
 	p.mustBeEmpty()
 	equal(t, "power state", virsh(t, "domstate", "--reason", "pair-front"), "shut off (shutdown)")
 	p.run(0, "destroy", "--auto-approve")
-	sameLines(t, "domains", names(t, "pair-", "list", "--all", "--name"), nil)
-	sameLines(t, "networks", names(t, "pair-", "net-list", "--all", "--name"), nil)
+	sameLines(t, "domains", namesOf(t, "pair-", "list", "--all", "--name"), nil)
+	sameLines(t, "networks", namesOf(t, "pair-", "net-list", "--all", "--name"), nil)
 	left := volumes(t, "pair", "")
 	if len(left) != 2 || !strings.HasPrefix(left[0], "jeos-image.") || left[1] != "pair.back-1.data.qcow2" {
 		t.Errorf("the pool has %v, want the image and the kept disk", left)

@@ -62,8 +62,8 @@ func TestLabNoPermission(t *testing.T) {
 	denied(errs, "/run/libvirt/libvirt-sock-ro:")
 
 	sameLines(t, "files of the site", filesIn(t, s.dir), before)
-	sameLines(t, "domains", names(t, "denied-", "list", "--all", "--name"), nil)
-	sameLines(t, "pools", names(t, "denied", "pool-list", "--all", "--name"), nil)
+	sameLines(t, "domains", namesOf(t, "denied-", "list", "--all", "--name"), nil)
+	sameLines(t, "pools", namesOf(t, "denied", "pool-list", "--all", "--name"), nil)
 }
 
 // closeSocket keeps all but root from opening a socket, until the test ends. The other tests are root.

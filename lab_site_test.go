@@ -79,8 +79,8 @@ func TestLabKill(t *testing.T) {
 		}
 		s.run(0, "apply", "--auto-approve")
 		s.mustBeEmpty()
-		sameLines(t, "domains", names(t, "killed-", "list", "--all", "--name"), []string{"killed-g-a", "killed-g-b", "killed-g-c"})
-		sameLines(t, "networks", names(t, "killed-", "net-list", "--all", "--name"), []string{"killed-lan", "killed-wan"})
+		sameLines(t, "domains", namesOf(t, "killed-", "list", "--all", "--name"), []string{"killed-g-a", "killed-g-b", "killed-g-c"})
+		sameLines(t, "networks", namesOf(t, "killed-", "net-list", "--all", "--name"), []string{"killed-lan", "killed-wan"})
 		var want []string
 		for _, g := range []string{"a", "b", "c"} {
 			for _, v := range []string{"root.qcow2", "data.qcow2", "seed-1.iso", "seed-1.iso.ok"} {
@@ -91,7 +91,7 @@ func TestLabKill(t *testing.T) {
 		// Taking away is cut too.
 		s.kill(1+i, "destroy", "--auto-approve")
 		s.run(0, "destroy", "--auto-approve")
-		sameLines(t, "domains", names(t, "killed-", "list", "--all", "--name"), nil)
+		sameLines(t, "domains", namesOf(t, "killed-", "list", "--all", "--name"), nil)
 	}
 	if killed < 8 {
 		t.Errorf("only %d of 10 runs were killed before they ended", killed)
@@ -169,9 +169,9 @@ func TestLabForeign(t *testing.T) {
 	s.write("site.jeos.hcl", strings.Replace(strings.ReplaceAll(definedFiles, "10.89.", "10.90."), `["a", "b", "c"]`, `["a", "b", "x"]`, 1))
 	_, errs := s.run2(1, "apply", "--auto-approve")
 	mustHold(t, errs, "Name is taken", "own-g-x", "site.jeos.hcl")
-	sameLines(t, "domains", names(t, "own-", "list", "--all", "--name"), []string{"own-g-a", "own-g-b", "own-g-c", "own-g-x"})
+	sameLines(t, "domains", namesOf(t, "own-", "list", "--all", "--name"), []string{"own-g-a", "own-g-b", "own-g-c", "own-g-x"})
 	s.run(0, "destroy", "--auto-approve")
-	sameLines(t, "domains", names(t, "own-", "list", "--all", "--name"), []string{"own-g-x"})
+	sameLines(t, "domains", namesOf(t, "own-", "list", "--all", "--name"), []string{"own-g-x"})
 	if diff := cmp.Diff(before, look()); diff != "" {
 		t.Errorf("what is not jeos's has changed:\n%s", diff)
 	}
@@ -283,7 +283,7 @@ func TestLabConnection(t *testing.T) {
 			}
 		}
 	}
-	sameLines(t, "domains", names(t, "conn-", "list", "--all", "--name"), nil)
+	sameLines(t, "domains", namesOf(t, "conn-", "list", "--all", "--name"), nil)
 }
 
 // TestLabTwoApplies keeps a second apply of the same site out, and says who is in.

@@ -63,7 +63,7 @@ func newLabSite(t *testing.T, name string, files map[string]string) *labSite {
 		if out, err := s.command("destroy", "--auto-approve", "--force-stop").CombinedOutput(); err != nil {
 			t.Errorf("destroy at the end: %v\n%s", err, out)
 		}
-		if slices.Contains(names(t, name, "pool-list", "--name"), name) {
+		if slices.Contains(names(t, "pool-list", "--name"), name) {
 			removePool(t, name)
 		}
 	})
@@ -190,11 +190,18 @@ func virsh(t *testing.T, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// names returns the names that a virsh list command prints, one a line, of those with a prefix, sorted.
-func names(t *testing.T, prefix string, args ...string) []string {
+// names returns the names that a virsh list command prints, one a line, sorted.
+func names(t *testing.T, args ...string) []string {
 	t.Helper()
 	list := strings.Fields(virsh(t, args...))
-	return slices.Sorted(slices.Values(slices.DeleteFunc(list, func(name string) bool { return !strings.HasPrefix(name, prefix) })))
+	slices.Sort(list)
+	return list
+}
+
+// namesOf returns those of the names that have a prefix.
+func namesOf(t *testing.T, prefix string, args ...string) []string {
+	t.Helper()
+	return slices.DeleteFunc(names(t, args...), func(name string) bool { return !strings.HasPrefix(name, prefix) })
 }
 
 // volumes returns the names of the volumes of a pool that have a prefix, sorted.
