@@ -168,6 +168,11 @@ func TestEditNetwork(t *testing.T) {
 			families := rapid.IntRange(1, 2).Draw(t, "families")
 			n.CIDRs, n.Host = n.CIDRs[:families], n.Host[:families]
 			n.DHCP = rapid.Bool().Draw(t, "dhcp")
+			if rapid.Bool().Draw(t, "elsewhere") {
+				n.CIDRs, n.Host = slices.Clone(n.CIDRs), slices.Clone(n.Host)
+				n.CIDRs[0], n.Host[0] = netip.MustParsePrefix("10.65.0.0/24"), netip.MustParseAddr("10.65.0.1")
+				n.DHCPRange = [2]netip.Addr(addrs("10.65.0.128", "10.65.0.254"))
+			}
 		}
 		if n.Mode != config.Bridged {
 			n.Bridge = rapid.SampledFrom([]string{"j1", "j2"}).Draw(t, "bridge")

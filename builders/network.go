@@ -201,6 +201,8 @@ func (n *network) editAddresses(root *etree.Element) error {
 			if err := addXML(root, n.ip(p)); err != nil {
 				return err
 			}
+			added := root.ChildElements()
+			added[len(added)-1].Tag = "ip" // libvirtxml names the element in the network's type, not in its own
 			continue
 		}
 		n.editRange(e, p)
