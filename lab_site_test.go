@@ -270,7 +270,7 @@ func TestLabConnection(t *testing.T) {
 	}{
 		"no such socket":       {[]string{"plan", "--connect", "qemu:///system?socket=/nowhere/libvirt-sock"}, []string{"/nowhere/libvirt-sock"}},
 		"unknown transport":    {[]string{"plan", "--connect", "qemu+pigeon://host/system"}, []string{"pigeon", "ssh"}},
-		"read-only connection": {[]string{"apply", "--auto-approve", "--connect", "qemu:///system?socket=/run/libvirt/libvirt-sock-ro"}, []string{"operation forbidden"}},
+		"read-only connection": {[]string{"apply", "--auto-approve", "--connect", "qemu:///system?socket=/run/libvirt/libvirt-sock-ro"}, []string{"join the group libvirt"}},
 		"nobody listens":       {[]string{"plan", "--connect", "qemu+tls://127.0.0.1:1/system"}, []string{"127.0.0.1:1"}},
 	} {
 		_, errs := s.run2(1, test.args...)

@@ -78,7 +78,7 @@ var remedies = []struct {
 	texts  []string
 	remedy string
 }{
-	{code: libvirt.ErrOperationDenied, texts: []string{"read only"}, remedy: remedyReadOnly},
+	{code: libvirt.ErrOperationDenied, texts: []string{"read only", "secure flag"}, remedy: remedyReadOnly},
 	{code: libvirt.ErrAuthUnavailable, remedy: "polkit finds nobody to ask: join the group libvirt, or run as root"},
 	{code: libvirt.ErrAuthFailed, remedy: "libvirt does not let this user in: join the group libvirt, run as root, or set auth_unix_rw (SASL is not supported)"},
 	{code: libvirt.ErrAuthCancelled, remedy: "libvirt does not let this user in: join the group libvirt, or run as root"},
