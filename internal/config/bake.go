@@ -41,6 +41,10 @@ func (s *section) loadBake(img *Image) {
 	}
 	bake.Files = s.loadFiles("image "+quote(img.Name), bake.Run)
 	for _, part := range s.block.parts["file"] {
+		if what := unsealed(part.name); what != "" {
+			s.add(part.label, "Invalid path", "%s is %s, which no image keeps. Write another path, or give the file to the guests.",
+				quote(part.name), what)
+		}
 		if slices.ContainsFunc(bake.Files, func(f File) bool { return f.Path == part.name && f.Sensitive }) {
 			s.section(part, s.scope).warnSecret("content")
 		}
@@ -91,6 +95,29 @@ func packageName(p string) string {
 		return p[:i]
 	}
 	return p
+}
+
+// lost are the folders of which nothing gets into a baked image as it was written, and what they are.
+var lost = []struct{ folder, what string }{
+	{"/run", "in memory"}, {"/var/run", "in memory"}, {"/proc", "in memory"}, {"/sys", "in memory"}, {"/dev", "in memory"},
+	{"/tmp", "temporary"}, {"/var/tmp", "temporary"}, {"/var/log", "a log"},
+	{"/var/lib/cloud", "cloud-init's own"}, {"/usr/local/lib/jeos", "jeos's own"},
+	{"/var/lib/apt/lists", "apt's own"}, {"/var/cache/apt", "apt's own"},
+	{"/etc/machine-id", "different in every guest"}, {"/var/lib/dbus/machine-id", "different in every guest"},
+	{"/var/lib/systemd/random-seed", "different in every guest"},
+}
+
+// unsealed says what a path is, if sealing takes it out of a baked image; else it is "".
+func unsealed(path string) string {
+	for _, l := range lost {
+		if path == l.folder || strings.HasPrefix(path, l.folder+"/") {
+			return l.what
+		}
+	}
+	if strings.HasPrefix(path, "/etc/ssh/ssh_host_") {
+		return "different in every guest"
+	}
+	return ""
 }
 
 // warnSecret warns of a sensitive argument of an image.

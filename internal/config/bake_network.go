@@ -8,9 +8,12 @@ import (
 )
 
 var (
-	sharedSpace   = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598: private, and rare at home and in offices
+	// bakeSpace is where bakes have their networks: RFC 2544 sets it aside for benchmarks of network devices, so that
+	// neither homes and offices nor VPNs use it.
+	bakeSpace     = netip.MustParsePrefix("198.18.0.0/15")
 	privateRanges = []netip.Prefix{
-		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"), sharedSpace,
+		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
+		netip.MustParsePrefix("100.64.0.0/10"), bakeSpace,
 	}
 )
 
@@ -44,13 +47,13 @@ func (s *section) bakeRange() (cidr netip.Prefix, ok bool) {
 		private := func(p netip.Prefix) bool { return p.Overlaps(cidr) && p.Bits() <= cidr.Bits() }
 		switch {
 		case err != nil || !cidr.Addr().Is4():
-			return quote(text) + ` is no range of IPv4 addresses. Write one like "100.64.7.0/28".`
+			return quote(text) + ` is no range of IPv4 addresses. Write one like "192.168.77.0/28".`
 		case cidr.Bits() < 16 || cidr.Bits() > 30:
 			return quote(text) + " has a wrong length. Write a range from /16 to /30."
 		case cidr != cidr.Masked():
 			return checkCIDR(cidr)
 		case !slices.ContainsFunc(privateRanges, private):
-			return quote(text) + ` is not private, and the host would not reach what is there. Write one like "100.64.7.0/28".`
+			return quote(text) + ` is not private, and the host would not reach what is there. Write one like "192.168.77.0/28".`
 		}
 		if other, taken := s.overlapped(cidr); taken {
 			return quote(text) + " overlaps " + other.what + ". Choose a range that has no address in common with others."
@@ -99,8 +102,8 @@ func (l *loader) placeBakes() {
 			if next = lastOf(cidr).Next(); taken && other.Bits() < bakeBits {
 				next = lastOf(other.Prefix).Next()
 			}
-			if !sharedSpace.Contains(next) {
-				next = sharedSpace.Addr()
+			if !bakeSpace.Contains(next) {
+				next = bakeSpace.Addr()
 			}
 			if !taken {
 				l.ownNetwork(img, cidr)
@@ -116,12 +119,12 @@ func (l *loader) placeBakes() {
 }
 
 // bakesFrom returns the first address of the networks for bakes of a site. It depends on nothing but the name, and each
-// name has one of the 1024 ranges of length /20 in the shared space, so that sites on one host seldom meet.
+// name has one of the 512 ranges of length /24 in the space, so that sites on one host seldom meet.
 func bakesFrom(site string) netip.Addr {
 	h := digest("bake", site)
-	number := uint32(binary.BigEndian.Uint16(h[:])) % 1024
-	first := binary.BigEndian.Uint32(sharedSpace.Addr().AsSlice())
-	return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, first+number<<12)))
+	number := uint32(binary.BigEndian.Uint16(h[:])) % 512
+	first := binary.BigEndian.Uint32(bakeSpace.Addr().AsSlice())
+	return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, first+number<<8)))
 }
 
 // ownNetwork gives a bake a network of its own, with nobody else on it.

@@ -46,13 +46,13 @@ func TestBakeNameIsFree(t *testing.T) {
 // TestBakeNetworks gives random sites many bakes: none may share an address with another one or with the site, and the
 // first one must be where it is without the others.
 func TestBakeNetworks(t *testing.T) {
-	_, shared := netip.MustParsePrefix("100.64.0.0/10"), 0
+	_, shared := netip.MustParsePrefix("198.18.0.0/15"), 0
 	rapid.Check(t, func(rt *rapid.T) {
 		var blocks strings.Builder
 		var taken []netip.Prefix
 		for i := range rapid.IntRange(0, 3).Draw(rt, "networks") {
-			bits := rapid.IntRange(12, 30).Draw(rt, "bits") // three cannot cover all
-			addr := netip.AddrFrom4([4]byte{100, byte(rapid.IntRange(64, 127).Draw(rt, "b")), byte(rapid.IntRange(0, 255).Draw(rt, "c")), 0})
+			bits := rapid.IntRange(18, 30).Draw(rt, "bits") // three cannot cover all
+			addr := netip.AddrFrom4([4]byte{198, byte(rapid.IntRange(18, 19).Draw(rt, "b")), byte(rapid.IntRange(0, 255).Draw(rt, "c")), 0})
 			cidr := netip.PrefixFrom(addr, bits).Masked()
 			if overlapsAny(taken, cidr) {
 				continue
@@ -74,7 +74,7 @@ func TestBakeNetworks(t *testing.T) {
 			}
 			n, nic := img.Bake.Network, img.Bake.NIC
 			cidr := n.CIDRs[0]
-			if cidr.Bits() != 28 || cidr != cidr.Masked() || !netip.MustParsePrefix("100.64.0.0/10").Contains(cidr.Addr()) || overlapsAny(taken, cidr) {
+			if cidr.Bits() != 28 || cidr != cidr.Masked() || !netip.MustParsePrefix("198.18.0.0/15").Contains(cidr.Addr()) || overlapsAny(taken, cidr) {
 				rt.Fatalf("%s is baked on %s, and %v are taken", img.Name, cidr, taken)
 			}
 			taken = append(taken, cidr)
@@ -105,7 +105,7 @@ func TestBakeNetworkStays(t *testing.T) {
 	if site == nil {
 		t.Fatal(shown)
 	}
-	for i, want := range []string{"100.113.32.0/28", "100.113.32.16/28"} {
+	for i, want := range []string{"198.19.18.0/28", "198.19.18.16/28"} {
 		if got := site.Images[i].Bake.Network.CIDRs[0].String(); got != want {
 			t.Errorf("%s is baked on %s, want %s", site.Images[i].Name, got, want)
 		}

@@ -13,7 +13,7 @@ var (
 	hostnameRE = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`) // RFC 1123, one label
 	timezoneRE = regexp.MustCompile(`^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}$`)
 	localeRE   = regexp.MustCompile(`^[A-Za-z]{1,8}(_[A-Z]{2})?(\.[A-Za-z0-9-]+)?(@[a-z]+)?$`)
-	packageRE  = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?$`)
+	packageRE  = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]*[a-z0-9+.](:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?$`)
 )
 
 // loadGuest reads everything of a guest but its identity.
@@ -46,7 +46,7 @@ func (s *section) loadMachine(g *Guest) {
 	s.loadRootDisk(g, image)
 	g.Running = s.running()
 	g.Autostart = s.flag("autostart", true)
-	g.Arch = s.text("arch", "arch", "x86_64", oneOf("x86_64", "aarch64"))
+	g.Arch = s.text("arch", "arch", "x86_64", oneOf(architectures...))
 	if image != nil && image.Arch != "" && image.Arch != g.Arch {
 		s.add(s.at("image"), "Wrong architecture", "The image %s at %s is for %s, and this guest is %s. Write arch = %q, or use"+
 			" another image.", quote(image.Name), image.Origin, image.Arch, g.Arch, image.Arch)

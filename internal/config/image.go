@@ -15,6 +15,9 @@ import (
 
 var checksumRE = regexp.MustCompile(`^sha256:[0-9a-fA-F]{64}$`)
 
+// architectures are those that guests and images can have.
+var architectures = []string{"x86_64", "aarch64"}
+
 // imageIdentity are the arguments that decide what image.<name> is worth. The rest of the block is read when everything
 // can be referred to.
 var imageIdentity = []string{"source", "release", "base", "checksum", "keyring", "flavour", "arch", "mirror"}
@@ -22,7 +25,7 @@ var imageIdentity = []string{"source", "release", "base", "checksum", "keyring",
 // goesWith says which of source, release and base an argument or block of an image goes with; others go with all.
 var goesWith = map[string][]string{
 	"checksum": {"source"}, "keyring": {"source", "release"},
-	"flavour": {"release"}, "arch": {"release"}, "mirror": {"release"},
+	"flavour": {"release"}, "arch": {"source", "release"}, "mirror": {"release"},
 	"packages": {"base"}, "remove_packages": {"base"}, "run": {"base"}, "kernel": {"base"}, "agent": {"base"},
 	"apt": {"base"}, "file": {"base"}, "bake": {"base"},
 }
@@ -39,7 +42,9 @@ func (l *loader) loadImage(b *block) cty.Value {
 			img = s.requestedImage(ImageRequest{Release: s.text("release", "release", "", matching(releaseRE, "release",
 				`Write the code name of one in small letters, like "noble".`))})
 		case form == "source":
-			img = s.sourceImage()
+			if img = s.sourceImage(); img != nil {
+				img.Arch = s.text("arch", "arch", "", oneOf(architectures...))
+			}
 		}
 	})
 	if !ok && l.locking && b.args["base"] == nil {

@@ -61,7 +61,7 @@ func (s *section) requestedImage(r ImageRequest) *Image {
 		if s.has("release") {
 			arg = "release"
 			r.Flavour = s.text("flavour", "flavour", "minimal", oneOf("minimal", "server"))
-			r.Arch = s.text("arch", "arch", "x86_64", oneOf("x86_64", "aarch64"))
+			r.Arch = s.text("arch", "arch", "x86_64", oneOf(architectures...))
 			r.Mirror = s.text("mirror", "mirror", "", checkMirror)
 		}
 		if keyring := s.text("keyring", "keyring", "", checkLocal("a file of public keys")); keyring != "" {
