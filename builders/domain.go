@@ -143,6 +143,9 @@ func (d *domain) build() (string, error) {
 	if g.Firmware == "uefi" {
 		x.OS.Firmware = "efi"
 	}
+	if d.manifest {
+		x.OnReboot = "destroy" // a bake is one boot; another one would find half of its work done
+	}
 	return x.Marshal()
 }
 

@@ -2,6 +2,7 @@ package builders
 
 import (
 	"errors"
+	"maps"
 	"slices"
 
 	"jeos/internal/config"
@@ -30,7 +31,8 @@ func lacksBake(site *config.Site, inv *plan.Inventory) bool {
 	}
 	volumes, err := ImageVolumes(site)
 	return err != nil || slices.ContainsFunc(site.Images, func(i config.Image) bool {
-		return i.Bake != nil && !inv.Names[volumes[i.Name]+markerSuffix]
+		volume := volumes[i.Name]
+		return i.Bake != nil && !(inv.Names[volume] && inv.Names[volume+markerSuffix])
 	})
 }
 
@@ -40,6 +42,13 @@ func lacksBake(site *config.Site, inv *plan.Inventory) bool {
 // listed there too, except for a plan to destroy.
 func Plan(site *config.Site, inv *plan.Inventory, opt plan.Options) (*plan.Plan, error) {
 	actual, host := Observe(site.Name, site.Pool.Name, inv)
+	var err error
+	if opt.Images, err = firstNames(site, opt.Images); err != nil {
+		return nil, err
+	}
+	if opt.Target, err = firstNames(site, opt.Target); err != nil {
+		return nil, err
+	}
 	for _, a := range opt.Replace { // decided anew, as for a guest that was never there
 		kept := host.Guests[a.Name]
 		kept.Accel, kept.Seed = "", 0
@@ -82,6 +91,29 @@ func bakesIn(site *config.Site, p *plan.Plan) []*config.Image {
 		}
 	}
 	return bakes
+}
+
+// firstNames returns the addresses with those of images replaced by the name under which the plan knows them: several of
+// the files with the same content are one.
+func firstNames(site *config.Site, addrs []plan.Addr) ([]plan.Addr, error) {
+	if !slices.ContainsFunc(addrs, func(a plan.Addr) bool { return a.Kind == plan.KindImage }) {
+		return addrs, nil
+	}
+	volumes, err := ImageVolumes(site)
+	if err != nil {
+		return nil, err
+	}
+	out := slices.Clone(addrs)
+	for i, a := range out {
+		for _, name := range slices.Sorted(maps.Keys(volumes)) {
+			if a.Kind == plan.KindImage && volumes[a.Name] != "" && volumes[name] == volumes[a.Name] {
+				out[i].Name = name
+				break
+			}
+		}
+	}
+	slices.SortFunc(out, plan.Addr.Compare)
+	return slices.Compact(out), nil
 }
 
 // nameImages gives the images on the host the names that the files have for them. The host knows their hashes only.

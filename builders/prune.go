@@ -20,7 +20,7 @@ import (
 // hold the XML of all volumes; where it cannot be read, or the pool is not active, that is an error.
 //
 // Two uses cannot be seen: an upload that goes on at this moment, which then fails and can be repeated, and a layer in
-// another pool that no domain has.
+// another pool, unless a domain that runs has it.
 func Prune(site *config.Site, inv *plan.Inventory) (*plan.Plan, error) {
 	if inv.Pool != nil && !inv.Pool.Active {
 		return nil, fmt.Errorf("the pool %q is not active, so that nobody can tell what it holds; jeos apply starts it", inv.Pool.Name)

@@ -8,7 +8,7 @@ import (
 )
 
 // bakeFolder is where the guest that bakes an image finds what it has to do. It is in memory, so that nothing of it gets
-// into the image. Beside the script it may hold:
+// into the image. Beside the script it holds "first-boot", which the first boot alone writes, and may hold:
 //
 //	packages   to install, one a line
 //	remove     packages to remove, likewise
@@ -66,6 +66,7 @@ func bakeFiles(b *config.Bake) []config.File {
 			add(name, []byte(strings.Join(lines, "\n")+"\n"))
 		}
 	}
+	add("first-boot", nil)
 	list("files", late)
 	list("packages", b.Packages)
 	list("remove", b.RemovePackages)
@@ -89,7 +90,8 @@ func bakeFiles(b *config.Bake) []config.File {
 	return files
 }
 
-// bakeRun returns the lines of a script that stops at the first command that fails and leaves its number behind.
+// bakeRun returns the lines of a script that stops at the first command that fails and leaves its number behind; "all"
+// when it comes to its end.
 func bakeRun(run []config.Text) []string {
 	if len(run) == 0 {
 		return nil
@@ -98,5 +100,5 @@ func bakeRun(run []config.Text) []string {
 	for n, line := range run {
 		lines = append(lines, fmt.Sprintf("echo %d >%sline", n+1, bakeFolder), line.Value)
 	}
-	return lines
+	return append(lines, fmt.Sprintf("echo all >%sline", bakeFolder))
 }

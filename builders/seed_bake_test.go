@@ -25,16 +25,17 @@ func TestBakeSeed(t *testing.T) {
 		files[f["path"].(string)] = content
 	}
 	want := map[string]string{
-		"/etc/motd":               "hello\n",
-		"/run/jeos/bake/packages": "wpasupplicant\niw\nqemu-guest-agent\n",
-		"/run/jeos/bake/remove":   "nano\n",
-		"/run/jeos/bake/kernel":   "generic\n",
-		"/run/jeos/bake/upgrade":  "",
-		"/run/jeos/bake/secret":   "apt\nrun\n",
-		"/run/jeos/bake/files":    "1/0600/openvpn:openvpn//etc/vpn/a key\n",
-		"/run/jeos/bake/file-1":   "Z2VoZWlt/w==",
+		"/etc/motd":                 "hello\n",
+		"/run/jeos/bake/first-boot": "",
+		"/run/jeos/bake/packages":   "wpasupplicant\niw\nqemu-guest-agent\n",
+		"/run/jeos/bake/remove":     "nano\n",
+		"/run/jeos/bake/kernel":     "generic\n",
+		"/run/jeos/bake/upgrade":    "",
+		"/run/jeos/bake/secret":     "apt\nrun\n",
+		"/run/jeos/bake/files":      "1/0600/openvpn:openvpn//etc/vpn/a key\n",
+		"/run/jeos/bake/file-1":     "Z2VoZWlt/w==",
 		"/run/jeos/bake/run": "set -e\necho 1 >/run/jeos/bake/line\necho 'one' >/etc/one\n" +
-			"echo 2 >/run/jeos/bake/line\ncat <<X\ngeheim\nX\n",
+			"echo 2 >/run/jeos/bake/line\ncat <<X\ngeheim\nX\necho all >/run/jeos/bake/line\n",
 		"/run/jeos/bake/apt.cfg": string(cloudConfigFile(map[string]any{"apt": aptConfig(siteImage(t, site, "wifi").Bake.Apt)})),
 	}
 	if diff := cmp.Diff(want, files); diff != "" {
@@ -58,7 +59,7 @@ func TestBakeSeed(t *testing.T) {
 func TestBakeSeedOfLittle(t *testing.T) {
 	site := bakeSite()
 	files := bakeFiles(siteImage(t, site, "vpn").Bake)
-	if len(files) != 1 || files[0].Path != "/run/jeos/bake/packages" {
+	if len(files) != 2 || files[0].Path != "/run/jeos/bake/first-boot" || files[1].Path != "/run/jeos/bake/packages" {
 		t.Errorf("files %v", files)
 	}
 }

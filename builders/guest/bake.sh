@@ -61,6 +61,10 @@ fail_about() {
 # begin: nobody else may use apt, start what is installed, or switch this guest off.
 begin() {
 	stage "keeping others away"
+	if [ ! -e "$bake/first-boot" ]; then
+		fail "the guest was started again in the middle of its work"
+		return 1
+	fi
 	mkdir -p /run/systemd/logind.conf.d
 	printf '[Login]\nHandlePowerKey=ignore\n' >/run/systemd/logind.conf.d/jeos.conf
 	systemctl try-restart systemd-logind.service
@@ -191,7 +195,12 @@ run() {
 	stage "running commands"
 	(cd / && sh "$bake/run" </dev/null)
 	status=$?
-	[ "$status" -eq 0 ] || fail_about run "command $(cat "$bake/line") of run failed with status $status"
+	line=$(cat "$bake/line")
+	if [ "$status" -ne 0 ]; then
+		fail_about run "command $line of run failed with status $status"
+	elif [ "$line" != all ]; then
+		fail_about run "command $line of run ends the script, and the others would not run"
+	fi
 }
 
 # ---- the kernel ----
@@ -387,7 +396,7 @@ make_image() {
 leave() {
 	trap - EXIT
 	if [ -z "$outcome" ]; then
-		fail_with "it ended before its time"
+		fail "it ended before its time" # the log may hold a secret
 	fi
 	rm -f "$work"
 	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30; do
