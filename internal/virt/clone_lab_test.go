@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -112,6 +113,43 @@ func TestLabCloneThatIsCut(t *testing.T) {
 	}
 	if out := qemu(t, "qemu-img", "compare", dir+"/layer.qcow2", dir+"/baked.qcow2"); !strings.Contains(out, "identical") {
 		t.Error(out)
+	}
+}
+
+// TestLabCloneByTwo has two jeos that know nothing of each other make one copy.
+func TestLabCloneByTwo(t *testing.T) {
+	l, dir, step := cloneLab(t)
+	qemu(t, "qemu-io", "-c", "write -P 9 0 400M", dir+"/layer.qcow2")
+	list := plan.Step{Verb: plan.CloneVolume, Pool: l.prefix, Host: "list", From: "list.raw",
+		XML: "<volume><name>list</name><capacity unit='MiB'>1</capacity><target><format type='raw'/></target></volume>"}
+	l.twice(plan.Step{Verb: plan.CreateVolume, Pool: l.prefix, Host: "list.raw",
+		XML: "<volume><name>list.raw</name><capacity unit='MiB'>1</capacity><target><format type='raw'/></target></volume>"})
+	if err := os.WriteFile(dir+"/list.raw", bytes.Repeat([]byte("abcdefgh"), 1<<17), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, after := range []time.Duration{0, 20 * time.Millisecond, 200 * time.Millisecond, time.Second} {
+		t.Run(after.String(), func(t *testing.T) {
+			both := []*Hypervisor{labOpen(t, Options{}), labOpen(t, Options{})}
+			var group sync.WaitGroup
+			for i, h := range both {
+				group.Go(func() {
+					time.Sleep(time.Duration(i) * after)
+					for _, s := range []plan.Step{step, list} {
+						err := h.Do(t.Context(), s, nil)
+						if names := l.inventory().Names; err != nil || !names[s.Host] || !names[s.Host+".ok"] {
+							t.Errorf("%s by %d: %v; %v", s.Host, i, err, names)
+						}
+					}
+				})
+			}
+			group.Wait()
+			for original, copied := range map[string]string{"layer.qcow2": "baked.qcow2", "list.raw": "list"} {
+				if out := qemu(t, "qemu-img", "compare", dir+"/"+original, dir+"/"+copied); !strings.Contains(out, "identical") {
+					t.Error(out)
+				}
+				l.twice(plan.Step{Verb: plan.DeleteVolume, Pool: l.prefix, Host: copied})
+			}
+		})
 	}
 }
 

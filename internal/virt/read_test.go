@@ -22,12 +22,14 @@ func TestReadVolume(t *testing.T) {
 	}{
 		{"whole", []string{"base-files 12\n", "bash 5\n", ""}, 100, "base-files 12\nbash 5\n"},
 		{"empty", []string{""}, 100, ""},
+		{"the end is told twice", []string{"bash 5\n", "", ""}, 100, "bash 5\n"},
+		{"the end is not told", []string{"bash 5\n"}, 100, "bash 5\n"},
 		{"more than the limit", []string{"base-files 12\n", "bash 5\n", strings.Repeat("x", 1<<20), ""}, 16, "base-files 12\nba"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			d := newDaemon()
-			warehouse(d)["m"] = nil
+			warehouse(d)["m"] = []byte(strings.Join(tt.feed, ""))
 			d.answer(volumeDownload, []byte(nil))
 			d.feed[volumeDownload] = tt.feed
 			h := d.open(t)
@@ -73,7 +75,7 @@ func TestReadVolumeFails(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := newDaemon()
-				warehouse(d)["m"] = nil
+				warehouse(d)["m"] = make([]byte, 100)
 				d.answer(volumeDownload, []byte(nil))
 				ctx, cancel := context.WithCancel(context.Background())
 				defer cancel()

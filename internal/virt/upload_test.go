@@ -47,7 +47,8 @@ func warehouse(d *daemon) map[string][]byte {
 		if bytes.HasPrefix(volumes[name], []byte("QFI\xfb")) {
 			format = "qcow2"
 		}
-		return text(fmt.Sprintf("<volume><name>%s</name><target><format type='%s'/></target></volume>", name, format)), nil
+		return text(fmt.Sprintf("<volume><name>%s</name><capacity unit='bytes'>%d</capacity><target><format type='%s'/></target></volume>",
+			name, len(volumes[name]), format)), nil
 	}
 	d.on[volumeCreate] = func(args []byte) ([]byte, error) {
 		_, at := stringArg(args, 0)

@@ -126,23 +126,29 @@ func spaceError(ctx context.Context, c *conn, pool string, needed int64, err err
 // markerSuffix is added to the name of a volume for the empty volume beside it that tells that it is complete.
 const markerSuffix = ".ok"
 
-// makeMarker makes a volume count as complete.
+// makeMarker makes a volume count as complete, if nobody did it before.
 func makeMarker(ctx context.Context, c *conn, pool, name string) error {
 	text, err := rawVolume(name+markerSuffix, 0)
 	if err != nil {
 		return err
 	}
-	_, err = makeVolume(ctx, c, pool, text)
+	if _, err = makeVolume(ctx, c, pool, text); taken(err) {
+		return nil
+	}
 	return spaceError(ctx, c, pool, 0, err)
 }
 
 // deleteVolume deletes the marker, if there is one, first: a volume without one counts as incomplete, but a marker
-// without its volume would make the next one of that name count as complete before its time.
+// without its volume would make the next one of that name count as complete before its time. So it looks for the marker
+// at the end as well: whoever made the volume may have made it while the deletion had to wait.
 func deleteVolume(ctx context.Context, c *conn, pool, name string) error {
-	if err := deleteOne(ctx, c, pool, name+markerSuffix); err != nil {
-		return err
+	marker := name + markerSuffix
+	for _, n := range []string{marker, name, marker} {
+		if err := deleteOne(ctx, c, pool, n); err != nil {
+			return err
+		}
 	}
-	return deleteOne(ctx, c, pool, name)
+	return nil
 }
 
 func deleteOne(ctx context.Context, c *conn, pool, name string) error {
