@@ -2,6 +2,7 @@ package builders
 
 import (
 	"maps"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,7 +22,7 @@ import (
 func Observe(site, poolName string, inv *plan.Inventory) (*plan.Actual, Host) {
 	o := &observer{
 		site: site, inv: inv,
-		actual: &plan.Actual{Pool: poolName, Objects: map[plan.Addr]*plan.Object{}, Bakes: map[string]*plan.Remains{}, Foreign: map[plan.Addr]string{}},
+		actual: &plan.Actual{Pool: poolName, Objects: map[plan.Addr]*plan.Object{}, Bakes: map[string]*plan.Remains{}, Lost: map[string][]string{}, Foreign: map[plan.Addr]string{}},
 		host:   Host{KVM: inv.KVM, Guests: map[string]Kept{}},
 		marks:  map[string]*mark{}, open: map[string]bool{},
 	}
@@ -130,6 +131,7 @@ func (o *observer) observeDomain(d plan.HostDomain) {
 		return
 	}
 	m := readMark(root, plan.KindGuest)
+	o.observeLayer(d.Name, m)
 	name, why := m.owner(o.site, d.UUID)
 	if why != "" {
 		o.foreign(plan.KindGuest, d.Name, why)
@@ -228,6 +230,9 @@ func (o *observer) observeVolume(v plan.HostVolume) {
 	}
 	obj.Keep = o.keeps(name)
 	o.add(obj)
+	if _, root, err := parseXML(v.XML); err == nil && name.disk == rootDisk && o.marks[name.guest] == nil {
+		o.addLayer(DomainName(o.site, name.guest), path.Base(text(root, "backingStore/path"))) // no mark says what it was made from
+	}
 }
 
 // addImageAttrs adds what the name of an image says of it.
@@ -237,6 +242,37 @@ func addImageAttrs(attrs map[string]string, i imageName) {
 		return
 	}
 	attrs["recipe"], attrs["serial"] = i.digest, strconv.Itoa(i.serial)
+}
+
+// observeLayer looks at what a domain of any site was made from, as its mark says, if it has a root disk in the pool. A guest
+// that bakes does not count: its disk is thrown away.
+func (o *observer) observeLayer(domain string, m *mark) {
+	if m == nil || !o.inv.Names[VolumeName(m.site, m.name, rootDisk)] {
+		return
+	}
+	if _, bakes := bakeOf(m.name); !bakes {
+		o.addLayer(domain, bakedFrom(m.applied[attrImage]))
+	}
+}
+
+// addLayer notes that the root disk of a domain is a layer over the image in a volume, if that is a baked one and is gone or
+// not whole.
+func (o *observer) addLayer(domain, volume string) {
+	i, ok := parseImage(volume)
+	if ok && i.serial > 0 && !(o.inv.Names[volume] && o.inv.Names[volume+markerSuffix]) {
+		o.actual.Lost[volume] = append(o.actual.Lost[volume], domain)
+		slices.Sort(o.actual.Lost[volume])
+	}
+}
+
+// bakedFrom returns the volume of the baked image that a guest says it was made from, with imageName.attr; else "".
+func bakedFrom(attr string) string {
+	key, baked := strings.CutPrefix(attr, "recipe:")
+	i, ok := parseImage(imagePrefix + key + ".qcow2")
+	if !baked || !ok || i.attr() != attr {
+		return ""
+	}
+	return i.volume
 }
 
 // keeps reports whether a volume must survive its guest. Of a disk whose domain is gone nobody knows, so that it is kept.

@@ -1,8 +1,10 @@
 package builders
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -317,5 +319,84 @@ func TestObserveNetworkDrift(t *testing.T) {
 				t.Errorf("still differs after an edit: %v", left)
 			}
 		})
+	}
+}
+
+// TestObserveLost takes baked images away from under root disks.
+func TestObserveLost(t *testing.T) {
+	site := bakeSite()
+	site.Guests[0].Image, site.Guests[1].Image = "wifi", "vpn"
+	other := bakeSite()
+	other.Name = "lab"
+	other.Guests = other.Guests[:1]
+	other.Guests[0].Image = "wifi"
+	volumes, err := ImageVolumes(site)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wifi, vpn := volumes["wifi"], volumes["vpn"]
+	dropDomain := func(inv *plan.Inventory, name string) {
+		inv.Domains = slices.DeleteFunc(inv.Domains, func(d plan.HostDomain) bool { return d.Name == name })
+	}
+	cases := map[string]struct {
+		change func(*plan.Inventory)
+		want   map[string][]string
+	}{
+		"nothing":  {func(*plan.Inventory) {}, map[string][]string{}},
+		"an image": {func(inv *plan.Inventory) { delete(inv.Names, vpn) }, map[string][]string{vpn: {"home-web"}}},
+		"the mark of an image, which two sites use": {
+			func(inv *plan.Inventory) { delete(inv.Names, wifi+markerSuffix) }, map[string][]string{wifi: {"home-min", "lab-min"}},
+		},
+		"an image that is a file": {func(inv *plan.Inventory) { delete(inv.Names, volumes["debian"]) }, map[string][]string{}},
+		"an image and a root disk": {
+			func(inv *plan.Inventory) { delete(inv.Names, wifi); delete(inv.Names, "lab.min.root.qcow2") }, map[string][]string{wifi: {"home-min"}},
+		},
+		"an image and a domain": {
+			func(inv *plan.Inventory) { delete(inv.Names, wifi); dropDomain(inv, "home-min") }, map[string][]string{wifi: {"home-min", "lab-min"}},
+		},
+		"an image and the mark of a domain of another site": {func(inv *plan.Inventory) {
+			delete(inv.Names, wifi)
+			inv.Domains[slices.IndexFunc(inv.Domains, func(d plan.HostDomain) bool { return d.Name == "lab-min" })].XML = "<domain/>"
+		}, map[string][]string{wifi: {"home-min"}}},
+		"an image below a guest that bakes": {func(inv *plan.Inventory) {
+			for _, r := range build(t, site, testHost()) {
+				if r.Name == "vpn" && r.Bake != nil {
+					addRemains(inv, r.Bake)
+				}
+			}
+			delete(inv.Names, wifi)
+		}, map[string][]string{wifi: {"home-min", "lab-min"}}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			inv, more := baked(t, site), baked(t, other)
+			inv.Domains = append(inv.Domains, more.Domains...)
+			maps.Copy(inv.Names, more.Names)
+			c.change(inv)
+			actual, _ := Observe("home", "jeos", inv)
+			if diff := cmp.Diff(c.want, actual.Lost); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestBakedFrom(t *testing.T) {
+	digest := strings.Repeat("d4", 32)
+	for attr, want := range map[string]string{
+		"recipe:" + digest + "-2":      imagePrefix + digest + "-2.qcow2",
+		"recipe:" + digest:             "",
+		"recipe:" + digest + "-02":     "",
+		"recipe:" + digest + "-2.raw":  "",
+		"sha256:" + digest:             "",
+		"sha256:" + digest + "-2":      "",
+		digest + "-2":                  "",
+		"":                             "",
+		"recipe:../" + digest + "-2":   "",
+		"recipe:" + digest[:63] + "-2": "",
+	} {
+		if got := bakedFrom(attr); got != want {
+			t.Errorf("%q: got %q, want %q", attr, got, want)
+		}
 	}
 }

@@ -7,6 +7,10 @@ type Actual struct {
 	Objects map[Addr]*Object
 	// Bakes holds, by the name of the image, what a bake that did not come to its end left behind.
 	Bakes map[string]*Remains
+	// Lost holds the baked images that are gone from the pool, or not whole, although a root disk in it is a layer over
+	// them: by the image's name on the host, the names there of the domains with such a disk, sorted. The domains are of
+	// any site. Where a disk of this site has none, it is the name that its domain would have.
+	Lost map[string][]string
 	// Foreign holds, by kind and host name, what has a name of the site's or an image's form but is not the site's:
 	// the value says in words why not ("it carries no owner mark of jeos").
 	Foreign map[Addr]string

@@ -30,7 +30,7 @@ func Apply(ctx context.Context, doer Doer, replan func(context.Context) (*Plan, 
 			return nil
 		}
 		first := p.poolSteps()
-		if len(first) == 0 && !looked && p.poolFound {
+		if len(first) == 0 && !looked && !p.poolMissing {
 			first = []Step{{Verb: RefreshPool, Addr: Addr{KindPool, p.Pool}, Host: p.Pool}}
 		}
 		if len(first) == 0 {

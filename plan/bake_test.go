@@ -62,6 +62,12 @@ func madeFrom(recipe string) func(m map[Addr]*Object) {
 	}
 }
 
+// lost has the image of wifi be gone, although the root disks of these domains are layers over it.
+func lost(a *Actual, domains ...string) *Actual {
+	a.Lost = map[string][]string{"jeos-image.wifi-1.qcow2": domains}
+	return a
+}
+
 // leftBehind adds to the host what a bake of wifi leaves that is cut while its guest runs.
 func leftBehind(a *Actual) *Actual {
 	a.Bakes = map[string]*Remains{"wifi": {
@@ -86,14 +92,15 @@ func TestDiffBakeSteps(t *testing.T) {
 4 upload volume bake.wifi after [2]
 5 start guest bake.wifi after [1 2 3 4]
 6 wait for guest bake.wifi after [5]
-7 stop guest bake.wifi by force after [6]
+7 stop guest bake.wifi after [6]
 8 clone volume wifi <manifest/> after [7]
 9 clone volume wifi <image/> after [8]
-10 undefine guest bake.wifi after [9]
-11 delete volume bake.wifi.root after [9]
-12 delete volume bake.wifi after [9]
-13 stop network bake.wifi after [9]
-14 undefine network bake.wifi after [13]
+10 stop guest bake.wifi by force always after [9]
+11 undefine guest bake.wifi after [10]
+12 delete volume bake.wifi.root after [10]
+13 delete volume bake.wifi after [10]
+14 stop network bake.wifi always after [10]
+15 undefine network bake.wifi after [14]
 `
 	tests := map[string]struct {
 		desired []Resource
@@ -104,27 +111,27 @@ func TestDiffBakeSteps(t *testing.T) {
 		"nothing differs":                 {site(baked), applied(site(baked)), Options{}, ""},
 		"image that no new guest needs":   {site(baked), applied(site(baked), madeFrom("recipe:0")), Options{}, ""},
 		"image that is gone, guest stays": {site(baked), applied(site(baked), noImage), Options{}, ""},
-		"new guest": {site(baked), applied(site(baked), newGuest), Options{NoWait: true}, bake + `15 define guest web <domain/>
-16 set autostart of guest web after [15]
-17 create volume web.data <data/> after [15]
-18 upload volume web after [15]
-19 create volume web.root <root/> after [9 15 17 18]
-20 start guest web after [15 17 18 19]
+		"new guest": {site(baked), applied(site(baked), newGuest), Options{NoWait: true}, bake + `16 define guest web <domain/>
+17 set autostart of guest web after [16]
+18 create volume web.data <data/> after [16]
+19 upload volume web after [16]
+20 create volume web.root <root/> after [9 16 18 19]
+21 start guest web after [16 18 19 20]
 `},
-		"guest that follows": {site(baked, follow), applied(site(baked), madeFrom("recipe:0")), Options{NoWait: true}, bake + `15 stop guest web after [9]
-16 delete volume web after [9 15]
-17 delete volume web.root after [9 15 16]
-18 define guest web <domain/> after [9 15 16 17]
-19 set autostart of guest web after [18]
-20 upload volume web after [18]
-21 create volume web.root <root/> after [9 18 20]
-22 start guest web after [15 18 20 21]
+		"guest that follows": {site(baked, follow), applied(site(baked), madeFrom("recipe:0")), Options{NoWait: true}, bake + `16 stop guest web after [9]
+17 delete volume web after [9 16]
+18 delete volume web.root after [9 16 17]
+19 define guest web <domain/> after [9 16 17 18]
+20 set autostart of guest web after [19]
+21 upload volume web after [19]
+22 create volume web.root <root/> after [9 19 21]
+23 start guest web after [16 19 21 22]
 `},
 		"earlier bake was cut": {site(baked), leftBehind(applied(site(baked), madeFrom("recipe:0"))), Options{Images: []Addr{wifi}}, `
-0 stop guest bake.wifi by force
+0 stop guest bake.wifi by force always
 1 undefine guest bake.wifi after [0]
 2 delete volume bake.wifi.root after [0]
-3 stop network bake.wifi after [0]
+3 stop network bake.wifi always after [0]
 4 undefine network bake.wifi after [3]
 5 define network bake.wifi <nat/> after [1 2 4]
 6 start network bake.wifi after [5]
@@ -133,28 +140,55 @@ func TestDiffBakeSteps(t *testing.T) {
 9 upload volume bake.wifi after [7]
 10 start guest bake.wifi after [6 7 8 9]
 11 wait for guest bake.wifi after [10]
-12 stop guest bake.wifi by force after [11]
+12 stop guest bake.wifi after [11]
 13 clone volume wifi <manifest/> after [12]
 14 clone volume wifi <image/> after [13]
-15 undefine guest bake.wifi after [14]
-16 delete volume bake.wifi.root after [14]
-17 delete volume bake.wifi after [14]
-18 stop network bake.wifi after [14]
-19 undefine network bake.wifi after [18]
+15 stop guest bake.wifi by force always after [14]
+16 undefine guest bake.wifi after [15]
+17 delete volume bake.wifi.root after [15]
+18 delete volume bake.wifi after [15]
+19 stop network bake.wifi always after [15]
+20 undefine network bake.wifi after [19]
 `},
 		"left behind, no bake": {site(baked), leftBehind(applied(site(baked))), Options{}, `
-0 stop guest bake.wifi by force
+0 stop guest bake.wifi by force always
 1 undefine guest bake.wifi after [0]
 2 delete volume bake.wifi.root after [0]
-3 stop network bake.wifi after [0]
+3 stop network bake.wifi always after [0]
 4 undefine network bake.wifi after [3]
 `},
 		"left behind, all is to go": {site(baked), leftBehind(empty()), Options{Destroy: true}, `
-0 stop guest bake.wifi by force
+0 stop guest bake.wifi by force always
 1 undefine guest bake.wifi after [0]
 2 delete volume bake.wifi.root after [0]
-3 stop network bake.wifi after [0]
+3 stop network bake.wifi always after [0]
 4 undefine network bake.wifi after [3]
+`},
+		"image that is lost, its guest made anew": {site(baked), lost(applied(site(baked), noImage), "home-web"), Options{NoWait: true, Replace: []Addr{web}}, `
+0 stop guest web
+1 define network bake.wifi <nat/>
+2 start network bake.wifi after [1]
+3 define guest bake.wifi <bake/>
+4 create volume bake.wifi.root <layer/> after [3]
+5 upload volume bake.wifi after [3]
+6 start guest bake.wifi after [2 3 4 5]
+7 wait for guest bake.wifi after [6]
+8 stop guest bake.wifi after [7]
+9 delete volume web after [0 8]
+10 delete volume web.root after [0 8 9]
+11 clone volume wifi <manifest/> after [8 9 10]
+12 clone volume wifi <image/> after [9 10 11]
+13 stop guest bake.wifi by force always after [12]
+14 undefine guest bake.wifi after [13]
+15 delete volume bake.wifi.root after [13]
+16 delete volume bake.wifi after [13]
+17 stop network bake.wifi always after [13]
+18 undefine network bake.wifi after [17]
+19 define guest web <domain/> after [0 9 10 12]
+20 set autostart of guest web after [19]
+21 upload volume web after [19]
+22 create volume web.root <root/> after [12 19 21]
+23 start guest web after [0 19 21 22]
 `},
 		"left behind, another target":    {site(baked), leftBehind(applied(site(baked))), Options{Target: []Addr{lan}}, ""},
 		"left behind, asked for another": {site(baked), leftBehind(applied(site(baked))), Options{Images: []Addr{image}}, ""},
@@ -168,19 +202,20 @@ func TestDiffBakeSteps(t *testing.T) {
 6 upload volume bake.wifi after [4]
 7 start guest bake.wifi after [3 4 5 6]
 8 wait for guest bake.wifi after [7]
-9 stop guest bake.wifi by force after [8]
+9 stop guest bake.wifi after [8]
 10 clone volume wifi <manifest/> after [9]
 11 clone volume wifi <image/> after [10]
-12 undefine guest bake.wifi after [11]
-13 delete volume bake.wifi.root after [11]
-14 delete volume bake.wifi after [11]
-15 delete volume web after [0 11]
-16 delete volume web.root after [0 11 15]
-17 define guest web <domain/> after [0 11 15 16]
-18 set autostart of guest web after [17]
-19 upload volume web after [17]
-20 create volume web.root <root/> after [11 17 19]
-21 start guest web after [0 3 17 19 20]
+12 stop guest bake.wifi by force always after [11]
+13 undefine guest bake.wifi after [12]
+14 delete volume bake.wifi.root after [12]
+15 delete volume bake.wifi after [12]
+16 delete volume web after [0 11]
+17 delete volume web.root after [0 11 16]
+18 define guest web <domain/> after [0 11 16 17]
+19 set autostart of guest web after [18]
+20 upload volume web after [18]
+21 create volume web.root <root/> after [11 18 20]
+22 start guest web after [0 3 18 20 21]
 `},
 	}
 	for name, test := range tests {
@@ -240,30 +275,53 @@ func TestDiffBakesInOrder(t *testing.T) {
 	}
 }
 
-// TestFailedBake leaves the guest of the bake as it is, for people to look at, and does what does not need the image.
+// TestFailedBake fails a step after the other: what the bake has made of its own goes away, and what does not need the image
+// is done.
 func TestFailedBake(t *testing.T) {
 	p, err := Diff(site(baked), empty(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &recorder{do: func(_ context.Context, s Step) error {
-		if s.Verb == AwaitGuest {
-			return errors.New("apt found no package hostapd")
-		}
-		return nil
-	}}
-	if err := Execute(t.Context(), r, p.Steps, ExecuteOptions{}); err == nil || !strings.Contains(err.Error(), "hostapd") {
-		t.Errorf("got %v", err)
+	for _, fails := range []string{"define network bake.wifi", "create volume bake.wifi.root", "start guest bake.wifi", "wait for guest bake.wifi", "clone volume wifi"} {
+		t.Run(fails, func(t *testing.T) {
+			r := &recorder{do: func(_ context.Context, s Step) error {
+				if s.String() == fails {
+					return errors.New("apt found no package hostapd")
+				}
+				return nil
+			}}
+			if err := Execute(t.Context(), r, p.Steps, ExecuteOptions{}); err == nil || err.Error() != fails+": apt found no package hostapd" {
+				t.Errorf("got %v", err)
+			}
+			for _, name := range []string{"create volume web.root", "start guest web", "wait for guest web"} {
+				if slices.Contains(r.done, name) {
+					t.Errorf("%s was done without the image", name)
+				}
+			}
+			for _, name := range []string{"create volume web.data", "upload volume web", "start network lan"} {
+				if !slices.Contains(r.done, name) {
+					t.Errorf("%s was not done, and needs no image", name)
+				}
+			}
+			cleaning := []string{
+				"stop guest bake.wifi", "undefine guest bake.wifi", "delete volume bake.wifi.root", "delete volume bake.wifi", "stop network bake.wifi", "undefine network bake.wifi",
+			}
+			for _, name := range cleaning {
+				if at := lastIndex(r.done, name); at < lastIndex(r.done, fails) || at < lastIndex(r.done, "upload volume bake.wifi") {
+					t.Errorf("%s was not done, or too early: %v", name, r.done)
+				}
+			}
+		})
 	}
-	for _, s := range p.Steps {
-		want := s.Verb == AwaitGuest && s.Addr == bakeWifi || !slices.Contains([]string{
-			"stop guest bake.wifi", "clone volume wifi", "undefine guest bake.wifi", "delete volume bake.wifi.root", "delete volume bake.wifi",
-			"stop network bake.wifi", "undefine network bake.wifi", "create volume web.root", "start guest web", "wait for guest web",
-		}, s.String())
-		if slices.Contains(r.done, s.String()) != want {
-			t.Errorf("%s was done: %v, want %v", s, !want, want)
+}
+
+func lastIndex(list []string, s string) int {
+	for i, v := range slices.Backward(list) {
+		if v == s {
+			return i
 		}
 	}
+	return -1
 }
 
 func TestDiffImagesTouchesNothingElse(t *testing.T) {
@@ -329,5 +387,8 @@ func TestDigestsSeeBakes(t *testing.T) {
 		if digestFound(found) == plain.Found {
 			t.Errorf("%s: the digest of what was found is the same", name)
 		}
+	}
+	if digestFound(lost(leftBehind(empty()), "lab-mail")) == plain.Found {
+		t.Error("lost image: the digest of what was found is the same")
 	}
 }

@@ -63,7 +63,7 @@ type Plan struct {
 	// host has. No secret can be found out from them.
 	Wanted, Found string
 
-	poolFound bool // the host has the pool
+	poolMissing bool // the host has no pool of that name, so that there is nothing to look at before the first step
 }
 
 // Notice is something that the reader of a plan should know and that apply does nothing about.

@@ -20,6 +20,8 @@ type guestDiff struct {
 	stop      bool
 	start     bool
 	reason    string
+
+	cleared []int // steps that take away its disks, or all of it, where these come before the others; nil: not there yet
 }
 
 // remove reports that the guest goes away.

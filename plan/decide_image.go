@@ -2,7 +2,9 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 )
 
 // attrImage is the attribute of a guest that says which image it was made from.
@@ -112,49 +114,92 @@ func (d *differ) checkBakes() {
 	}
 }
 
-// checkLostImages looks at the guests that stay although the baked image below their root disk is gone. They must not be
-// started, and no other bake may take the place of that image.
+// checkLostImages looks at the root disks that are layers over baked images which are gone. A guest that keeps such a disk
+// must not be started, and no other bake may take the place of that image before the disk is gone.
 func (d *differ) checkLostImages() {
-	for _, a := range sortedAddrs(d.files, KindGuest) {
-		for _, image := range d.imagesOf(d.files[a]) {
-			if d.files[image].Bake != nil && !d.onHost(image) && d.stays(a) {
-				d.lostImage(a, image)
+	for _, volume := range slices.Sorted(maps.Keys(d.actual.Lost)) {
+		image := d.imageIn(volume)
+		baked := slices.Contains(d.images, image)
+		var own []Addr      // guests of the site that keep such a disk, also where nothing is decided about them
+		var others []string // domains that nothing here can be done about
+		for _, host := range d.actual.Lost[volume] {
+			guest := d.guestNamed(host)
+			switch g := d.guests[guest]; {
+			case guest == (Addr{}):
+				others = append(others, "domain "+host)
+			case g == nil, !g.remove() && !d.makesRoot(g):
+				own = append(own, guest)
+			case baked && (g.remove() || g.recreate): // else its disk was never finished
+				d.layers[image] = append(d.layers[image], guest)
 			}
+		}
+		switch {
+		case !baked:
+			d.reportLost(volume, own)
+		case len(own)+len(others) > 0:
+			d.refuseBake(image, own, others)
 		}
 	}
 }
 
-func (d *differ) lostImage(guest, image Addr) {
-	g := d.guests[guest] // nil: nothing is decided about it, since it is not among the targets
-	switch {
-	case slices.Contains(d.images, image):
-		d.problem(image, "Image is in use", fmt.Sprintf(
-			"The image is gone from the pool, and the root disk of %s is a layer over it. Another bake in its place would give that disk another content. "+
-				"Make that guest anew in the same run with --replace %s, or bake the image under another name with \"jeos image bake --upgrade %s\".", guest, guest, image.Name))
-	case g != nil && g.start:
-		d.problem(guest, "Image is gone", fmt.Sprintf(
-			"The guest must be started, and its root disk is a layer over %s, which is gone from the pool and cannot be made again: another bake would not be the same. "+
-				"Put the image back from a copy, or make the guest anew with --replace %s.", image, guest))
-	case g != nil:
-		d.notice(guest, "its root disk is a layer over %s, which is gone and cannot be made again; --replace %s makes the guest anew", image, guest)
+// refuseBake refuses to bake an image under disks that need the one that is gone.
+func (d *differ) refuseBake(image Addr, own []Addr, others []string) {
+	var users, replace []string
+	for _, guest := range own {
+		users, replace = append(users, guest.String()), append(replace, "--replace "+guest.String())
+	}
+	upgrade := fmt.Sprintf("bake the image under another name with \"jeos image bake --upgrade %s\".", image.Name)
+	remedy := "Make what uses it anew in the same run with " + strings.Join(replace, " ") + ", or " + upgrade
+	if len(others) > 0 { // nothing in this run can help them
+		remedy = capital(upgrade)
+	}
+	d.problem(image, "Image is in use", fmt.Sprintf(
+		"The image is gone from the pool, and root disks are layers over it: of %s. Another bake in its place would give them another content. %s",
+		strings.Join(slices.Concat(users, others), ", "), remedy))
+}
+
+// reportLost tells of the guests that keep a disk over an image that is gone.
+func (d *differ) reportLost(volume string, guests []Addr) {
+	image := "the volume " + volume
+	if a := d.imageIn(volume); a != (Addr{}) {
+		image = a.String()
+	}
+	for _, guest := range guests {
+		g := d.guests[guest] // nil: nothing is decided about it, since it is not among the targets
+		switch {
+		case g != nil && g.start:
+			d.problem(guest, "Image is gone", fmt.Sprintf(
+				"The guest must be started, and its root disk is a layer over %s, which is gone from the pool and cannot be made again: another bake would not be the same. "+
+					"Put the image back from a copy, or make the guest anew with --replace %s.", image, guest))
+		case g != nil:
+			d.notice(guest, "its root disk is a layer over %s, which is gone and cannot be made again; --replace %s makes the guest anew", image, guest)
+		}
 	}
 }
 
-// stays reports whether a guest of the files is on the host, keeps its root disk, and was made from the image that the
-// files name.
-func (d *differ) stays(guest Addr) bool {
-	w, h := d.files[guest], d.actual.Objects[guest]
-	if h == nil || !d.onHost(w.Body) || h.Attrs[attrImage] != attrNamed(w.Attrs, attrImage).Value {
-		return false
+// imageIn returns the image of the files that has this name on the host, or the zero value.
+func (d *differ) imageIn(volume string) Addr {
+	for a, r := range d.files {
+		if a.Kind == KindImage && r.Host == volume {
+			return a
+		}
 	}
-	g := d.guests[guest]
-	return g == nil || !g.remove() && !g.recreate
+	return Addr{}
 }
 
-// onHost is complete, also for what the plan leaves out.
-func (d *differ) onHost(volume Addr) bool {
-	o := d.actual.Objects[volume]
-	return o != nil && o.Complete
+// guestNamed returns the guest of the site that has, or would have, this name on the host. The zero value is none.
+func (d *differ) guestNamed(host string) Addr {
+	for a, o := range d.actual.Objects {
+		if a.Kind == KindGuest && o.Host == host {
+			return a
+		}
+	}
+	for a, r := range d.files {
+		if a.Kind == KindGuest && r.Host == host && d.actual.Objects[a] == nil {
+			return a
+		}
+	}
+	return Addr{}
 }
 
 // attrNamed returns the attribute of that name, or the zero value.

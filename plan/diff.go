@@ -71,7 +71,8 @@ type differ struct {
 
 	guests   map[Addr]*guestDiff
 	networks map[Addr]*networkDiff
-	images   []Addr // to be made, those that others are baked from first
+	images   []Addr          // to be made, those that others are baked from first
+	layers   map[Addr][]Addr // by image to be baked: the guests whose disks are layers over one that is lost, and go away
 
 	plan     *Plan
 	problems []Problem
@@ -83,7 +84,7 @@ func newDiffer(desired []Resource, actual *Actual, opt Options) *differ {
 		opt: opt, actual: actual, plan: &Plan{Pool: actual.Pool, Wanted: digestWanted(desired), Found: digestFound(actual)},
 		want: map[Addr]*Resource{}, have: map[Addr]*Object{},
 		files:  map[Addr]*Resource{},
-		guests: map[Addr]*guestDiff{}, networks: map[Addr]*networkDiff{}, steps: newStepList(),
+		guests: map[Addr]*guestDiff{}, networks: map[Addr]*networkDiff{}, layers: map[Addr][]Addr{}, steps: newStepList(),
 	}
 	for i := range desired {
 		r := &desired[i]
@@ -251,7 +252,7 @@ func (d *differ) finish() (*Plan, error) {
 	slices.SortStableFunc(d.plan.Pending, func(a, b Change) int { return a.Addr.Compare(b.Addr) })
 	slices.SortStableFunc(d.plan.Notices, func(a, b Notice) int { return a.Addr.Compare(b.Addr) })
 	d.plan.Steps = d.steps.list
-	d.plan.poolFound = d.actual.Objects[Addr{KindPool, d.actual.Pool}] != nil
+	d.plan.poolMissing = d.actual.Objects[Addr{KindPool, d.actual.Pool}] == nil
 	if len(d.problems) > 0 {
 		return d.plan, &Refusal{d.problems}
 	}

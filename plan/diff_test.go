@@ -103,6 +103,9 @@ func lines(steps []Step) string {
 		if s.On && s.Verb == StopGuest {
 			b.WriteString(" by force")
 		}
+		if s.Always {
+			b.WriteString(" always")
+		}
 		if s.XML != "" && s.Verb != DetachDevice {
 			b.WriteString(" " + s.XML)
 		}

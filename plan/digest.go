@@ -73,9 +73,10 @@ func digestFound(actual *Actual) string {
 	return digest(struct {
 		Objects []*Object
 		Bakes   map[string][]*Object
+		Lost    map[string][]string
 		Foreign map[string]string
 		Unknown bool
-	}{objects, bakes, foreign, actual.VolumesUnknown})
+	}{objects, bakes, actual.Lost, foreign, actual.VolumesUnknown})
 }
 
 // foundOf returns what matters of an object, which may be nil.

@@ -35,7 +35,8 @@ func (l *stepList) add(s Step, needs ...[]int) int {
 
 // emit turns decisions into changes and steps. The order of the calls is the order of things: make images, stop, take
 // away, prepare, define, fill, start, and remove what is left over. Images come first, so that a guest that is made anew
-// from one runs on until that is there; but a bake that uses a network of the site comes after what happens to it.
+// from one runs on until that is there; but a bake that uses a network of the site, or takes the place of an image that is
+// lost, comes after what happens to that network and to the guests on that image.
 func (d *differ) emit() error {
 	order := d.startOrder()
 	early, late := d.partImages()
@@ -58,7 +59,9 @@ func (d *differ) emit() error {
 	for _, a := range order {
 		g := d.guests[a]
 		if g.remove() {
-			d.emitRemoval(a, g)
+			if g.cleared == nil {
+				d.emitRemoval(a, g)
+			}
 		} else if err := d.emitGuest(a, g); err != nil {
 			return err
 		}

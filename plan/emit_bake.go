@@ -8,7 +8,9 @@ import (
 
 // emitBake makes an image: a throw-away guest boots, does its work, reports ready and switches itself off; then its disk
 // is cloned, and all that was its own goes away. What an earlier bake left behind goes first, since nobody knows how far it
-// came. Guests that need the image wait for the last clone, and not for the cleaning up.
+// came. Guests that need the image wait for the last clone, and not for the cleaning up, which a bake that fails gets too.
+//
+// The guest is never cut off before its disk is cloned: what it has not written by then would be missing in the image.
 func (d *differ) emitBake(a Addr, w *Resource) {
 	s, b, left := &d.steps, w.Bake, d.actual.Bakes[a.Name]
 	g := &b.Guest
@@ -21,12 +23,13 @@ func (d *differ) emitBake(a Addr, w *Resource) {
 		Verb: AwaitGuest, Addr: g.Addr, Host: g.Host, UUID: g.UUID, Timeout: g.ReadyTimeout,
 		Remedy: fmt.Sprintf("correct the block of %s, or what it gets from the network, and run the same command again", a),
 	}, []int{started})
-	last := s.add(Step{Verb: StopGuest, Addr: g.Addr, Host: g.Host, UUID: g.UUID, Timeout: g.StopTimeout, On: true}, []int{worked})
+	last := []int{s.add(Step{Verb: StopGuest, Addr: g.Addr, Host: g.Host, UUID: g.UUID, Timeout: g.StopTimeout}, []int{worked})}
+	bare := d.clearLayers(a, last)
 	for _, c := range b.Clones {
-		last = s.add(Step{Verb: CloneVolume, Addr: a, From: c.From, Host: c.To, Pool: d.actual.Pool, XML: c.XML}, []int{last})
+		last = []int{s.add(Step{Verb: CloneVolume, Addr: a, From: c.From, Host: c.To, Pool: d.actual.Pool, XML: c.XML}, last, bare)}
 	}
-	s.ready[a] = []int{last}
-	d.clearBake(b.leavings(), s.ready[a])
+	s.ready[a] = last
+	d.clearBake(b.leavings(), last)
 
 	c := Change{Addr: a, Action: Create, Attrs: allAttrs(w.Attrs), Disrupts: left.running()}
 	c.Reason = "to be baked: there is no image of this recipe and serial yet"
@@ -76,9 +79,9 @@ func (d *differ) emitBakeDisks(a Addr, b *Bake, defined []int) []int {
 	return disks
 }
 
-// leavings is what a bake has to clear away at its end, when its guest is off.
+// leavings is what a bake has to clear away at its end, be it a good or a bad one: then the guest may still run.
 func (b *Bake) leavings() *Remains {
-	r := &Remains{Guest: &Object{Addr: b.Guest.Addr, Host: b.Guest.Host, UUID: b.Guest.UUID, State: Off}}
+	r := &Remains{Guest: &Object{Addr: b.Guest.Addr, Host: b.Guest.Host, UUID: b.Guest.UUID, State: Running}}
 	if n := b.Network; n != nil {
 		r.Network = &Object{Addr: n.Addr, Host: n.Host, UUID: n.UUID, State: Running}
 	}
@@ -88,8 +91,9 @@ func (b *Bake) leavings() *Remains {
 	return r
 }
 
-// clearBake removes the remains of a bake, nil for none, and returns the steps after which they are gone. A guest that
-// still runs is not asked to shut down: nothing in it counts.
+// clearBake removes the remains of a bake, nil for none, once the steps of after have ended, however they did, and returns
+// the steps after which they are gone. A guest that still runs is not asked to shut down: nothing in it counts. Its network
+// goes down even when it does not, so that at least it has no way out; its disks stay as long as it has them open.
 func (d *differ) clearBake(r *Remains, after []int) []int {
 	if r == nil {
 		return nil
@@ -98,7 +102,7 @@ func (d *differ) clearBake(r *Remains, after []int) []int {
 	var gone []int
 	if g := r.Guest; g != nil {
 		if g.State != Off {
-			off = []int{s.add(Step{Verb: StopGuest, Addr: g.Addr, Host: g.Host, UUID: g.UUID, On: true}, after)}
+			off = []int{s.add(Step{Verb: StopGuest, Addr: g.Addr, Host: g.Host, UUID: g.UUID, On: true, Always: true}, after)}
 		}
 		gone = append(gone, s.add(Step{Verb: UndefineGuest, Addr: g.Addr, Host: g.Host, UUID: g.UUID}, off))
 	}
@@ -108,9 +112,26 @@ func (d *differ) clearBake(r *Remains, after []int) []int {
 	if n := r.Network; n != nil {
 		down := off
 		if n.State != Off {
-			down = []int{s.add(Step{Verb: StopNetwork, Addr: n.Addr, Host: n.Host, UUID: n.UUID}, off)}
+			down = []int{s.add(Step{Verb: StopNetwork, Addr: n.Addr, Host: n.Host, UUID: n.UUID, Always: true}, off)}
 		}
 		gone = append(gone, s.add(Step{Verb: UndefineNetwork, Addr: n.Addr, Host: n.Host, UUID: n.UUID}, down))
+	}
+	return gone
+}
+
+// clearLayers takes away the disks that are layers over an image in whose place another one is put, and returns the steps
+// after which they are gone. Those of a guest that is made anew stay until the bake has done its work.
+func (d *differ) clearLayers(image Addr, worked []int) []int {
+	var gone []int
+	for _, a := range d.layers[image] {
+		g := d.guests[a]
+		if g.remove() {
+			d.emitRemoval(a, g)
+			g.cleared = d.steps.defined[a]
+		} else {
+			g.cleared = d.emptyGuest(g, slices.Concat(d.steps.stopped[a], worked))
+		}
+		gone = append(gone, g.cleared...)
 	}
 	return gone
 }

@@ -19,7 +19,10 @@ func (d *differ) emitGuest(a Addr, g *guestDiff) error {
 	}
 	if g.recreate {
 		last = slices.Concat(last, d.newImage(g))
-		last = slices.Concat(last, d.emptyGuest(g, last))
+		if g.cleared == nil {
+			g.cleared = d.emptyGuest(g, last)
+		}
+		last = slices.Concat(last, g.cleared)
 	}
 	if g.define {
 		xml := w.XML

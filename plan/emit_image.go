@@ -6,11 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-// partImages tells the images that can be made at once from those that wait for a network, since their bake, or one below
-// it, uses one that the plan makes, changes or restarts.
+// partImages tells the images that can be made at once from those that wait, since their bake, or one below it, uses a
+// network that the plan makes, changes or restarts, or takes the place of an image that guests must let go of first.
 func (d *differ) partImages() (early, late []Addr) {
 	for _, a := range d.images {
-		waits := slices.ContainsFunc(d.bakeNeeds(d.want[a]), func(n Addr) bool {
+		waits := len(d.layers[a]) > 0 || slices.ContainsFunc(d.bakeNeeds(d.want[a]), func(n Addr) bool {
 			net := d.networks[n]
 			return net != nil && (net.define || net.stop || net.start) || slices.Contains(late, n)
 		})

@@ -24,7 +24,7 @@ const (
 	StepProgress
 	StepDone
 	StepFailed
-	StepSkipped // never started: a step that it needs failed, or Stop was closed
+	StepSkipped // never started: a step that it needs failed or was skipped, or the work was stopped
 )
 
 // ExecuteOptions bound how Execute works.
@@ -43,9 +43,11 @@ type Doer interface {
 }
 
 // Execute does all steps, each after those that it needs, side by side where their order is free. A failed step keeps
-// the steps that need it from starting, and no others. The error joins those of all failed steps.
+// the steps that need it from starting, in turn those that need these, and no others; but a step that is to be done always
+// starts once all that it needs have ended. The error joins those of all failed steps, in the order in which they failed.
 //
-// When ctx ends, the calls under way are cut off; their outcome is unknown. In all cases another plan shows what is left.
+// Once Stop is closed or ctx has ended nothing more is started. When ctx ends, the calls under way are cut off; their outcome
+// is unknown. In all cases another plan shows what is left.
 func Execute(ctx context.Context, doer Doer, steps []Step, opt ExecuteOptions) error {
 	x := &execution{doer: doer, steps: steps, opt: opt, slots: make(chan struct{}, max(1, opt.Parallelism)), results: make(chan result)}
 	x.stop, x.cancelWaits = context.WithCancel(ctx)
@@ -70,14 +72,7 @@ type result struct {
 }
 
 func (x *execution) run(ctx context.Context) error {
-	missing := make([]int, len(x.steps)) // steps that are needed and not done yet
-	dependents := make([][]int, len(x.steps))
-	for i, s := range x.steps {
-		missing[i] = len(s.Needs)
-		for _, n := range s.Needs {
-			dependents[n] = append(dependents[n], i)
-		}
-	}
+	order := newSchedule(x.steps)
 	started := make([]bool, len(x.steps))
 	running, stopped := 0, false
 	begin := func(i int) {
@@ -85,8 +80,8 @@ func (x *execution) run(ctx context.Context) error {
 		running++
 		go func() { x.results <- result{i, x.do(ctx, x.steps[i])} }()
 	}
-	for i := range x.steps {
-		if missing[i] == 0 {
+	for i, s := range x.steps {
+		if len(s.Needs) == 0 {
 			begin(i)
 		}
 	}
@@ -101,11 +96,10 @@ func (x *execution) run(ctx context.Context) error {
 			running--
 			if r.err != nil {
 				errs = append(errs, r.err)
-				continue
 			}
-			for _, d := range dependents[r.index] {
-				if missing[d]--; missing[d] == 0 && !stopped && ctx.Err() == nil {
-					begin(d)
+			for _, next := range order.end(r.index, r.err == nil) {
+				if !stopped && ctx.Err() == nil {
+					begin(next)
 				}
 			}
 		}
@@ -121,6 +115,42 @@ func (x *execution) run(ctx context.Context) error {
 		errs = append(errs, cmp.Or(context.Cause(ctx), ErrStopped))
 	}
 	return errors.Join(errs...)
+}
+
+// schedule says when steps can start.
+type schedule struct {
+	steps      []Step
+	dependents [][]int
+	missing    []int  // by step: how many that it needs have not ended yet
+	spoiled    []bool // by step: one that it needs failed or was skipped
+}
+
+func newSchedule(steps []Step) *schedule {
+	s := &schedule{steps, make([][]int, len(steps)), make([]int, len(steps)), make([]bool, len(steps))}
+	for i, step := range steps {
+		s.missing[i] = len(step.Needs)
+		for _, n := range step.Needs {
+			s.dependents[n] = append(s.dependents[n], i)
+		}
+	}
+	return s
+}
+
+// end notes that a step has ended, done or not, and returns those that can start now. What must be skipped for it ends too.
+func (s *schedule) end(i int, done bool) []int {
+	var ready []int
+	for _, d := range s.dependents[i] {
+		s.missing[d]--
+		s.spoiled[d] = s.spoiled[d] || !done
+		switch {
+		case s.missing[d] > 0:
+		case s.spoiled[d] && !s.steps[d].Always:
+			ready = append(ready, s.end(d, false)...)
+		default:
+			ready = append(ready, d)
+		}
+	}
+	return ready
 }
 
 // do does one step, in its turn.

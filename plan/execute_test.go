@@ -96,6 +96,78 @@ func TestExecuteFailureKeepsDependentsOut(t *testing.T) {
 	}
 }
 
+// TestExecuteAlways fails the first of two branches that meet.
+func TestExecuteAlways(t *testing.T) {
+	step := func(name string, always bool, needs ...int) Step {
+		return Step{Verb: StartGuest, Addr: Addr{KindGuest, name}, Needs: needs, Always: always}
+	}
+	tests := map[string]struct {
+		steps         []Step
+		done, skipped string
+	}{
+		"after a failure":             {[]Step{step("fails", false), step("clears", true, 0)}, "clears fails", ""},
+		"after what is skipped":       {[]Step{step("fails", false), step("x", false, 0), step("y", false, 1), step("clears", true, 2)}, "clears fails", "x y"},
+		"what needs it goes on":       {[]Step{step("fails", false), step("clears", true, 0), step("rest", false, 1)}, "clears fails rest", ""},
+		"what needs the failure too":  {[]Step{step("fails", false), step("clears", true, 0), step("x", false, 0, 1)}, "clears fails", "x"},
+		"waits for the other branch":  {[]Step{step("fails", false), step("a", false), step("b", false, 1), step("x", false, 0, 2), step("clears", true, 3)}, "a b clears fails", "x"},
+		"when all is well":            {[]Step{step("a", false), step("clears", true, 0)}, "a clears", ""},
+		"one that fails is a failure": {[]Step{step("fails", true), step("x", false, 0)}, "fails", "x"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			broken := errors.New("broken")
+			r := &recorder{do: func(_ context.Context, s Step) error {
+				if s.Addr.Name == "fails" {
+					return broken
+				}
+				return nil
+			}}
+			var skipped []string
+			err := Execute(t.Context(), r, test.steps, ExecuteOptions{Events: func(e Event) {
+				if e.Kind == StepSkipped {
+					skipped = append(skipped, e.Step.Addr.Name)
+				}
+			}})
+			if fails := test.steps[0].Addr.Name == "fails"; errors.Is(err, broken) != fails || errors.Is(err, ErrStopped) {
+				t.Errorf("got %v", err)
+			}
+			for _, name := range []string{"fails", "a", "b"} {
+				if cleared := slices.Index(r.done, "start guest clears"); cleared >= 0 && slices.Index(r.done, "start guest "+name) > cleared {
+					t.Errorf("cleared before %s had ended", name)
+				}
+			}
+			slices.Sort(r.done)
+			got := strings.ReplaceAll(strings.Join(r.done, " "), string(StartGuest)+" ", "")
+			if got != test.done || strings.Join(skipped, " ") != test.skipped {
+				t.Errorf("did %q and skipped %v, want %q and %q", got, skipped, test.done, test.skipped)
+			}
+		})
+	}
+}
+
+// TestExecuteAlwaysNotAfterTheEnd stops the work, in both ways, while a step fails.
+func TestExecuteAlwaysNotAfterTheEnd(t *testing.T) {
+	list := []Step{{Verb: AwaitGuest, Addr: web}, {Verb: StopGuest, Addr: web, Needs: []int{0}, Always: true}}
+	for name, end := range map[string]func(stop chan struct{}, cancel func()){
+		"stop":   func(stop chan struct{}, _ func()) { close(stop) },
+		"cancel": func(_ chan struct{}, cancel func()) { cancel() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			stop := make(chan struct{})
+			r := &recorder{do: func(ctx context.Context, s Step) error {
+				end(stop, cancel)
+				<-ctx.Done()
+				return ctx.Err()
+			}}
+			if err := Execute(ctx, r, list, ExecuteOptions{Stop: stop}); !errors.Is(err, context.Canceled) || len(r.done) != 1 {
+				t.Errorf("did %v: %v", r.done, err)
+			}
+		})
+	}
+}
+
 func TestExecuteStop(t *testing.T) {
 	stop := make(chan struct{})
 	var once sync.Once
@@ -140,8 +212,8 @@ func planner(plans ...*Plan) func(context.Context) (*Plan, error) {
 }
 
 func TestApplyAsksOnlyForMore(t *testing.T) {
-	small := &Plan{Pool: "jeos", poolFound: true, Changes: []Change{{Addr: web, Action: Update}}, Steps: []Step{{Verb: StartGuest, Addr: web}}}
-	large := &Plan{Pool: "jeos", poolFound: true, Changes: []Change{{Addr: web, Action: Update}, {Addr: lan, Action: Create}}, Steps: small.Steps}
+	small := &Plan{Pool: "jeos", Changes: []Change{{Addr: web, Action: Update}}, Steps: []Step{{Verb: StartGuest, Addr: web}}}
+	large := &Plan{Pool: "jeos", Changes: []Change{{Addr: web, Action: Update}, {Addr: lan, Action: Create}}, Steps: small.Steps}
 	tests := map[string]struct {
 		plans []*Plan
 		asked int
@@ -173,7 +245,7 @@ func TestApplyStartsThePoolFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rest := &Plan{Pool: "jeos", poolFound: true, Changes: p.Changes[1:], Steps: []Step{{Verb: StartGuest, Addr: web}}}
+	rest := &Plan{Pool: "jeos", Changes: p.Changes[1:], Steps: []Step{{Verb: StartGuest, Addr: web}}}
 	r := &recorder{}
 	asked := 0
 	if err := Apply(t.Context(), r, planner(p, rest), func(*Plan) error { asked++; return nil }, ExecuteOptions{}); err != nil {

@@ -73,6 +73,10 @@ type Step struct {
 	On      bool          // autostart on; StopGuest: pull the plug at the end
 	Timeout time.Duration // StopGuest, AwaitGuest
 	Needs   []int         // indices of the steps that must be done first; all smaller than its own
+
+	// Always has the step done also when steps that it needs failed or were skipped, as soon as each of them has ended in
+	// one way or another. It is for clearing away. Like all others it is not begun any more when the work was stopped.
+	Always bool
 }
 
 // String says the step in a few words: "start guest.web".

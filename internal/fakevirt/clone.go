@@ -12,7 +12,8 @@ import (
 )
 
 // clone goes in the calls of a real one: take away what an earlier one left, make an incomplete volume, fill it, mark it as
-// complete. A copy has what its source shows, also from the volumes below it, and stands by itself.
+// complete. A copy has what its source shows, also from the volumes below it, and stands by itself. Unlike a real one it refuses
+// to put something else below a disk that was a layer over an earlier volume of that name.
 func (c *Conn) clone(ctx context.Context, s plan.Step) error {
 	var done bool
 	err := c.onPool(ctx, s.Pool, func(p *pool) error {
@@ -36,6 +37,9 @@ func (c *Conn) clone(ctx context.Context, s plan.Step) error {
 			if h.writes(p, s.From) {
 				return fmt.Errorf("volume %q is in use by a running domain", s.From)
 			}
+			if layer := p.layerOver(s.Host); layer != "" {
+				return fmt.Errorf("volume %q is a layer over %q, which must never have another content", layer, s.Host)
+			}
 			return call(p)
 		})
 		if err != nil {
@@ -57,6 +61,17 @@ func (p *pool) fill(name, from string) error {
 	to.capacity = max(to.capacity, p.volumes[from].capacity)
 	to.content = slices.Clone(p.volumes[from].content)
 	return nil
+}
+
+// layerOver returns the name of a volume that is a layer over the one of that name, or "". Those of guests that bake do not
+// count: nothing in them does.
+func (p *pool) layerOver(name string) string {
+	for layer, v := range p.volumes {
+		if v.backing != "" && path.Base(v.backing) == name && !strings.Contains(layer, ".bake.") {
+			return layer
+		}
+	}
+	return ""
 }
 
 // writes reports whether a running domain has the volume open.

@@ -263,7 +263,15 @@ func (s *suite) guests() {
 		s.t.Errorf("a started guest is %+v", d)
 	}
 	s.do(step(plan.DefineGuest, "conf-guest"))
-	// There is no system in it, so it does not answer; the plug is pulled.
+	// There is no system in it, so it does not answer; the plug is pulled only where the step allows.
+	gentle := step(plan.StopGuest, "conf-guest")
+	gentle.On = false
+	if err := s.hv.Do(s.t.Context(), gentle, nil); err == nil {
+		s.t.Error("a guest that does not shut down counts as stopped")
+	}
+	if d := find(); d == nil || d.State != plan.Running {
+		s.t.Errorf("a guest that does not shut down, and may run on, is %+v", d)
+	}
 	s.do(step(plan.StopGuest, "conf-guest"))
 	if d := find(); d == nil || d.State != plan.Off {
 		s.t.Errorf("a stopped guest is %+v", d)
@@ -281,6 +289,13 @@ func guestXML(name string) string {
 }
 
 func (s *suite) missing() {
+	// What is to go away may be gone.
+	s.do(plan.Step{Verb: plan.StopGuest, Host: "conf-none", UUID: confGuest, On: true})
+	s.do(plan.Step{Verb: plan.StopGuest, Host: "conf-none", UUID: confGuest, Timeout: time.Minute})
+	s.do(plan.Step{Verb: plan.UndefineGuest, Host: "conf-none", UUID: confGuest})
+	s.do(plan.Step{Verb: plan.StopNetwork, Host: "conf-none", UUID: confNetwork})
+	s.do(plan.Step{Verb: plan.UndefineNetwork, Host: "conf-none", UUID: confNetwork})
+	s.do(plan.Step{Verb: plan.DeleteVolume, Pool: confPool, Host: "conf.none.qcow2"})
 	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
 	for _, step := range []plan.Step{

@@ -35,6 +35,9 @@ func (h *Host) doGuest(s plan.Step) error {
 	case plan.AutostartGuest:
 		d.autostart = s.On
 	case plan.StopGuest:
+		if d.state != plan.Off && !s.On && (h.deaf[d.name] || !strings.Contains(d.xml, "<disk")) { // without a disk there is no system in it
+			return fmt.Errorf("the guest still runs %v after it was asked to shut down", s.Timeout)
+		}
 		d.state, d.live = plan.Off, ""
 		if !d.persistent {
 			delete(h.domains, s.UUID)

@@ -39,6 +39,7 @@ type Host struct {
 	domains  map[string]*domain     // by UUID
 	networks map[string]*network    // by UUID
 	reports  map[string]plan.Report // by domain name; a running domain without one is ready
+	deaf     map[string]bool        // by domain name: does not shut down when it is asked to
 }
 
 type pool struct {
@@ -71,7 +72,7 @@ type network struct {
 func New() *Host {
 	return &Host{
 		pools: map[string]*pool{}, domains: map[string]*domain{}, networks: map[string]*network{},
-		reports: map[string]plan.Report{},
+		reports: map[string]plan.Report{}, deaf: map[string]bool{},
 	}
 }
 
@@ -80,6 +81,13 @@ func (h *Host) SetReport(name string, r plan.Report) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.reports[name] = r
+}
+
+// SetDeaf has the domain of that name not hear it when it is asked to shut down, or hear it again.
+func (h *Host) SetDeaf(name string, deaf bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.deaf[name] = deaf
 }
 
 // Save saves the memory of the running domain of that name, as virsh managedsave does.
