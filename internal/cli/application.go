@@ -37,7 +37,7 @@ func (a *application) run(ctx context.Context) error {
 		return err
 	}
 	if a.approved == nil && !p.canAsk() {
-		return errNobodyToAsk
+		return nobodyToAsk(a.verb == "Apply" || a.verb == "Destroy")
 	}
 	unlock, err := p.lockSite(a.site)
 	if err != nil {
@@ -122,8 +122,8 @@ func (a *application) approve(ctx context.Context, pl *plan.Plan) error {
 		return err
 	}
 	if !a.options.Destroy {
-		if _, err := config.WriteLock(a.p.global.Dir, a.site.Lock); err != nil {
-			return failed("Writing the lock file failed", err)
+		if err := a.lockAddresses(); err != nil {
+			return err
 		}
 	}
 	for _, c := range pl.Changes {
@@ -136,6 +136,21 @@ func (a *application) approve(ctx context.Context, pl *plan.Plan) error {
 		fmt.Fprintln(a.p.err, "Interrupt: finishing what is under way; press again to stop at once.")
 	})
 	return nil
+}
+
+// lockAddresses writes down the addresses that the site's guests get. Images that were locked anew since the plan was made
+// are a reason to plan again.
+func (a *application) lockAddresses() error {
+	_, err := config.UpdateLock(a.p.global.Dir, func(now *config.Lock) error {
+		for _, i := range a.site.Lock.Images {
+			if entry, ok := now.Image(i.Name); !ok || entry != i {
+				return fmt.Errorf("another jeos has locked image.%s meanwhile, so that the plan is not what was shown. Run the same command again", i.Name)
+			}
+		}
+		now.Addresses = a.site.Lock.Addresses
+		return nil
+	})
+	return failed("Writing the lock file failed", err)
 }
 
 // event passes on what happens to whoever shows or keeps it.

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 
@@ -67,7 +69,7 @@ func runImagePull(ctx context.Context, p *program, args []string) error {
 	}
 	var missing []string
 	for _, name := range names {
-		if l := locked[name]; !client.Cache.Has(l.SHA256, l.FileSize) {
+		if !client.Cache.Complete(remote(locked[name])) {
 			missing = append(missing, name)
 		}
 	}
@@ -142,16 +144,16 @@ func runImageVerify(ctx context.Context, p *program, args []string) error {
 }
 
 func (p *program) verifyImage(ctx context.Context, i config.Image) error {
-	cache := p.imageCache()
-	switch {
-	case i.Locked == nil: // the hash was compared with the checksum of the files, if they say one, but may be remembered
+	if i.Locked == nil { // the hash was compared with the checksum of the files, if they say one, but may be remembered
 		info, err := images.Inspect(ctx, i.Path, "")
 		if err == nil && info.SHA256 != i.SHA256 {
 			err = fmt.Errorf("%s has changed without a trace: its hash is %s and was %s", i.Path, info.SHA256, i.SHA256)
 		}
 		return err
-	case !cache.Has(i.SHA256, i.FileSize):
+	}
+	err := p.imageCache().Verify(ctx, i.SHA256, func(done, total int64) {})
+	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("not in the cache; \"jeos image pull %s\" downloads it", i.Name)
 	}
-	return cache.Verify(ctx, i.SHA256, func(done, total int64) {})
+	return err
 }

@@ -104,12 +104,15 @@ func (b *baking) conclude(ctx context.Context, hv plan.Hypervisor) error {
 	if !b.upgrade {
 		return nil
 	}
-	for _, i := range b.site.Images {
-		if slices.Contains(b.names, i.Name) {
-			b.site.Lock.SetBake(config.LockedBake{Image: i.Name, Serial: i.Bake.Serial})
+	_, err := config.UpdateLock(b.p.global.Dir, func(l *config.Lock) error {
+		for _, i := range b.site.Images {
+			if slices.Contains(b.names, i.Name) {
+				l.SetBake(config.LockedBake{Image: i.Name, Serial: i.Bake.Serial})
+			}
 		}
-	}
-	if _, err := config.WriteLock(b.p.global.Dir, b.site.Lock); err != nil {
+		return nil
+	})
+	if err != nil {
 		return failed("Writing the lock file failed", err)
 	}
 	after, err := builders.ImageVolumes(b.site.Site)

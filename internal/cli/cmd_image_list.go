@@ -13,6 +13,7 @@ import (
 
 	"jeos/builders"
 	"jeos/internal/config"
+	"jeos/internal/images"
 	"jeos/plan"
 )
 
@@ -96,7 +97,7 @@ func (p *program) imageStatus(i config.Image, volume string, actual *plan.Actual
 		st.From, st.Version = "image."+i.Bake.Base, strconv.Itoa(i.Bake.Serial)
 	case i.Locked != nil:
 		cached := p.imageCache().Has(i.SHA256, i.FileSize)
-		st.From, st.Version, st.Signer, st.Cached = i.Locked.URL, i.Locked.Serial, i.Locked.Signer, &cached
+		st.From, st.Version, st.Signer, st.Cached = images.ShownURL(i.Locked.URL), i.Locked.Serial, i.Locked.Signer, &cached
 	}
 	return st
 }

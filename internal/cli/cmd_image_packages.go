@@ -74,7 +74,11 @@ func imageNames(all []config.Image) []string {
 func (p *program) packages(ctx context.Context, s *site, name string) ([]images.Package, error) {
 	i := s.Images[slices.IndexFunc(s.Images, func(i config.Image) bool { return i.Name == name })]
 	if i.Bake == nil {
-		packages, ok := p.imageCache().Packages(i.SHA256)
+		var packages []images.Package
+		ok := false
+		if i.Locked != nil {
+			packages, ok = p.imageCache().Packages(i.SHA256, i.Locked.ManifestSHA256)
+		}
 		if !ok {
 			return nil, failed("Packages are not known", fmt.Errorf("there is no list of the packages in image.%s. If its publisher has one, "+
 				"\"jeos image pull %s\" fetches it", name, name))

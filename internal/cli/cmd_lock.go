@@ -57,12 +57,14 @@ func runLock(ctx context.Context, p *program, opt LockOptions, args []string) er
 		}
 	}
 	fetchErr := p.fetch(ctx, open, l.lock)
-	for _, name := range open { // also when another one failed
-		if found, ok := l.locked[name]; ok {
-			lock.SetImage(found)
+	_, err = config.UpdateLock(p.global.Dir, func(now *config.Lock) error {
+		now.Retain(lock)
+		for _, found := range l.locked { // also when another one failed
+			now.SetImage(found)
 		}
-	}
-	if _, err := config.WriteLock(p.global.Dir, lock); err != nil {
+		return nil
+	})
+	if err != nil {
 		return failed("Writing the lock file failed", err)
 	}
 	for _, name := range names {
@@ -97,6 +99,10 @@ func (l *locking) lock(ctx context.Context, name string, progress func(done, tot
 	})
 	if err != nil {
 		return err
+	}
+	if old := r.Locked; old != nil && found.Serial != "" && images.CompareSerials(found.Serial, old.Serial) < 0 {
+		return fmt.Errorf("%s is pinned, and the newest that is offered there is %s: the server or mirror is out of date, or somebody keeps "+
+			"newer images from you. Try again later, or another mirror", old.Serial, found.Serial)
 	}
 	info, err := l.client.Fetch(ctx, found, progress)
 	if err != nil {

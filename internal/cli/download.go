@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"jeos/internal/config"
 	"jeos/internal/images"
@@ -54,17 +55,24 @@ func (p *program) fetch(ctx context.Context, names []string, do downloads) error
 
 // fetchFor downloads what the steps of a plan upload, as far as the cache does not have it.
 func (p *program) fetchFor(ctx context.Context, s *site, pl *plan.Plan) error {
-	missing := map[string]*config.LockedImage{}
-	var names []string
-	for _, l := range p.notCached(s, pl) {
-		names, missing[l.Name] = append(names, l.Name), l
-	}
-	if len(names) == 0 {
+	uploads := uploadedImages(s, pl)
+	if len(uploads) == 0 {
 		return nil
 	}
 	client, err := p.imageClient()
 	if err != nil {
 		return err
+	}
+	missing := map[string]*config.LockedImage{}
+	var names []string
+	for _, l := range uploads {
+		have, err := client.Cached(ctx, remote(l))
+		if err != nil {
+			return failed("Looking into the cache failed", err)
+		}
+		if !have {
+			names, missing[l.Name] = append(names, l.Name), l
+		}
 	}
 	return p.fetch(ctx, names, func(ctx context.Context, name string, progress func(done, total int64)) error {
 		_, err := fetchLocked(ctx, client, missing[name], progress)
@@ -72,21 +80,17 @@ func (p *program) fetchFor(ctx context.Context, s *site, pl *plan.Plan) error {
 	})
 }
 
-// notCached returns the locked images that the steps of a plan upload and the cache does not have.
-func (p *program) notCached(s *site, pl *plan.Plan) []*config.LockedImage {
-	uploaded := map[string]bool{}
-	for _, step := range pl.Steps {
-		if step.Verb == plan.UploadVolume && step.Addr.Kind == plan.KindImage {
-			uploaded[step.Addr.Name] = true
-		}
-	}
-	var missing []*config.LockedImage
+// uploadedImages returns the locked images that the steps of a plan upload.
+func uploadedImages(s *site, pl *plan.Plan) []*config.LockedImage {
+	var uploads []*config.LockedImage
 	for _, i := range s.Images {
-		if i.Locked != nil && uploaded[i.Name] && !p.imageCache().Has(i.SHA256, i.FileSize) {
-			missing = append(missing, i.Locked)
-		}
+		uploads = append(uploads, i.Locked)
 	}
-	return missing
+	return slices.DeleteFunc(uploads, func(l *config.LockedImage) bool {
+		return l == nil || !slices.ContainsFunc(pl.Steps, func(s plan.Step) bool {
+			return s.Verb == plan.UploadVolume && s.Addr == plan.Addr{Kind: plan.KindImage, Name: l.Name}
+		})
+	})
 }
 
 // fetchLocked brings the file that the lock file pins into the cache, and checks that it is what the lock file says.

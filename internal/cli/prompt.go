@@ -12,9 +12,15 @@ import (
 // canAsk reports whether there is somebody who sees a question and can answer it.
 func (p *program) canAsk() bool { return p.sys.InTerminal && p.sys.ErrTerminal }
 
-var errNobodyToAsk = failed("Approval needed", errors.New(
-	"there is no terminal to ask for approval on, so nothing was done. Look at the plan with \"jeos plan --out FILE\" and run "+
-		"\"jeos apply FILE\", or run this with --auto-approve"))
+// nobodyToAsk is the error when approval is needed and canAsk says no. A plan can be saved for apply and destroy only.
+func nobodyToAsk(planned bool) error {
+	const text = "there is no terminal to ask for approval on, so nothing was done. "
+	if planned {
+		return failed("Approval needed", errors.New(text+"Look at the plan with \"jeos plan --out FILE\" and run \"jeos apply FILE\", "+
+			"or run this with --auto-approve"))
+	}
+	return failed("Approval needed", errors.New(text+"Run this with --auto-approve if you want it done unseen"))
+}
 
 // question is what somebody must approve.
 type question struct{ ask, warning string }

@@ -59,8 +59,8 @@ func (p *program) configOptions(ctx context.Context) config.Options {
 			return config.ImageFile{Format: info.Format, SHA256: info.SHA256, Size: info.Size, FileSize: info.FileSize}, nil
 		},
 		Cached: cache.Path,
-		Holds: func(sha256 string) ([]string, bool) {
-			packages, ok := cache.Packages(sha256)
+		Holds: func(sha256, manifestSHA256 string) ([]string, bool) {
+			packages, ok := cache.Packages(sha256, manifestSHA256)
 			return packageNames(packages), ok
 		},
 		Ended: func(name string) (string, bool) {

@@ -127,7 +127,7 @@ func TestAddressesStay(t *testing.T) {
 			return // two guests want the same address
 		}
 		before := addressesOf(t, site)
-		if _, err := config.WriteLock(dir, site.Lock); err != nil {
+		if _, err := writeLock(dir, site.Lock); err != nil {
 			t.Fatal(err)
 		}
 		again := load(t, dir, m)

@@ -11,7 +11,7 @@
 //  5. bodies: what nothing else refers to, that is the rest of networks, images (bake.go) and guests, and outputs
 //  6. packages: whether each guest can have those that it wants (holds.go)
 //
-// [LoadImages] does the first three for images alone and tells what there is to lock. [WriteLock] writes the lock file.
+// [LoadImages] does the first three for images alone and tells what there is to lock. [UpdateLock] writes the lock file.
 //
 // Problems are collected as diagnostics and never stop the loading of unrelated blocks. A value that could not be made
 // is unknown, and whoever uses an unknown value stays silent, so that one mistake gives one diagnostic.

@@ -29,8 +29,8 @@ func (l *loader) contentsOf(img *Image) (c contents, ok bool) {
 		for _, p := range img.Bake.RemovePackages {
 			delete(c.packages, packageName(p))
 		}
-	} else if l.opt.Holds != nil {
-		packages, known := l.opt.Holds(img.SHA256)
+	} else if img.Locked != nil && l.opt.Holds != nil {
+		packages, known := l.opt.Holds(img.SHA256, img.Locked.ManifestSHA256)
 		c.add(packages)
 		c.complete = known
 	}

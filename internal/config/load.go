@@ -27,9 +27,10 @@ type Options struct {
 	// Cached returns the absolute path at which the file with that hash is or will be, for images that the lock file pins.
 	// It cannot be nil when the site has such images.
 	Cached func(sha256 string) string
-	// Holds returns the names of the packages that the image file with that hash is known to hold. Not ok: nobody knows.
+	// Holds returns the names of the packages in the image file with that hash, from the list that was published with it and
+	// has the hash manifestSHA256. Not ok: nobody knows.
 	// Nil knows of none.
-	Holds func(sha256 string) (packages []string, ok bool)
+	Holds func(sha256, manifestSHA256 string) (packages []string, ok bool)
 	// Ended returns the day on which support of a release of Ubuntu ended, in words for people, if it has. Nil: nobody knows.
 	Ended   func(release string) (day string, ended bool)
 	Version string // of jeos, for required_version; "" and "(devel)" satisfy everything

@@ -12,7 +12,7 @@ import (
 // nothing else, so that it works before the images are locked. The shape of all files is checked, as their blocks must be
 // told apart. Image and Cached of the options are not called.
 //
-// The lock is the lock file as it was read, for the caller to change and to write with [WriteLock], less the entries of
+// The lock is the lock file as it was read, for the caller to change and to write with [UpdateLock], less the entries of
 // images that the site no longer has in this form. The requests are nil when the diagnostics hold an error.
 func LoadImages(opt Options) (requests []ImageRequest, lock Lock, files map[string]*hcl.File, diags hcl.Diagnostics) {
 	l := newLoader(opt)

@@ -68,7 +68,7 @@ func TestLoadImages(t *testing.T) {
 	stored := want
 	stored.Images = append([]config.LockedImage{lockedImage("local", "url https://host/x")}, want.Images...)
 	stored.Bakes = append(stored.Bakes, config.LockedBake{Image: "noble", Serial: 3})
-	if _, err := config.WriteLock(dir, stored); err != nil {
+	if _, err := writeLock(dir, stored); err != nil {
 		t.Fatal(err)
 	}
 	opt := testOptions(dir)
@@ -114,7 +114,7 @@ func TestLockThenLoad(t *testing.T) {
 	for _, r := range requests {
 		lock.SetImage(lockedImage(r.Name, r.Wants()))
 	}
-	if _, err := config.WriteLock(dir, lock); err != nil {
+	if _, err := writeLock(dir, lock); err != nil {
 		t.Fatal(err)
 	}
 	site, files, diags := config.Load(testOptions(dir))
@@ -208,7 +208,7 @@ image "c" {
   release = "noble"
 }
 `})
-	if _, err := config.WriteLock(dir, lock); err != nil {
+	if _, err := writeLock(dir, lock); err != nil {
 		t.Fatal(err)
 	}
 	_, got, _, diags := config.LoadImages(testOptions(dir))
@@ -216,7 +216,7 @@ image "c" {
 	if d := cmp.Diff(want, got); d != "" || diags.HasErrors() {
 		t.Errorf("%v\n-want +got:\n%s", diags, d)
 	}
-	if changed, err := config.WriteLock(dir, config.Lock{}); err != nil || !changed {
+	if changed, err := writeLock(dir, config.Lock{}); err != nil || !changed {
 		t.Errorf("emptying: %t, %v", changed, err)
 	}
 	if _, err := os.ReadFile(filepath.Join(dir, config.LockFile)); err != nil {

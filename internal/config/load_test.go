@@ -37,7 +37,7 @@ func testOptions(dir string) config.Options {
 			return config.ImageFile{Format: "qcow2", SHA256: imageSHA256, Size: 2 * config.GiB, FileSize: 200 * config.MiB}, nil
 		},
 		Cached: func(sha256 string) string { return "/cache/" + sha256[:8] },
-		Holds: func(sha256 string) ([]string, bool) {
+		Holds: func(sha256, _ string) ([]string, bool) {
 			return []string{"bash", "libc6:amd64", "snapd"}, strings.HasPrefix(sha256, "aaaa")
 		},
 		Ended: func(release string) (string, bool) { return "25 January 2024", release == "lunar" },

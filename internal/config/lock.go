@@ -16,6 +16,7 @@ import (
 	"github.com/google/renameio/v2"
 	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/zclconf/go-cty/cty"
+	"golang.org/x/sys/unix"
 )
 
 // LockFile is the name of the lock file in the folder of a site. It belongs under version control.
@@ -66,6 +67,15 @@ func (l *Lock) SetImage(entry LockedImage) {
 	l.Images = slices.Insert(l.Images, i, entry)
 }
 
+// Retain removes the entries of images that other has no entry for. It leaves the rest as it is.
+func (l *Lock) Retain(other Lock) {
+	l.Images = slices.DeleteFunc(l.Images, func(e LockedImage) bool {
+		_, ok := other.Image(e.Name)
+		return !ok
+	})
+	l.Bakes = slices.DeleteFunc(l.Bakes, func(e LockedBake) bool { return other.serial(e.Image) == 1 })
+}
+
 // SetBake adds an entry, or replaces the one of the same image. Serial 1 needs none: it removes the entry.
 func (l *Lock) SetBake(entry LockedBake) {
 	i, ok := slices.BinarySearchFunc(l.Bakes, entry.Image, func(e LockedBake, image string) int { return cmp.Compare(e.Image, image) })
@@ -80,7 +90,8 @@ func (l *Lock) SetBake(entry LockedBake) {
 	}
 }
 
-func (l Lock) image(name string) (LockedImage, bool) {
+// Image returns the entry of an image, and whether there is one.
+func (l Lock) Image(name string) (LockedImage, bool) {
 	i := slices.IndexFunc(l.Images, func(e LockedImage) bool { return e.Name == name })
 	if i < 0 {
 		return LockedImage{}, false
@@ -163,9 +174,30 @@ func (l Lock) Bytes() []byte {
 // literal writes a string the way that HCL reads it back.
 func literal(s string) string { return string(hclwrite.TokensForValue(cty.StringVal(s)).Bytes()) }
 
-// WriteLock writes the lock file in dir in one step that a crash leaves done or not done, and reports whether it had to.
-// An empty lock makes no file.
-func WriteLock(dir string, l Lock) (changed bool, err error) {
+// UpdateLock changes the lock file in dir and reports whether it had to. The lock that change gets is what the file says
+// at that moment, and no other UpdateLock comes between, so that none undoes what another one did. An error of change
+// leaves the file as it is. An empty lock makes no file.
+func UpdateLock(dir string, change func(*Lock) error) (changed bool, err error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return false, fmt.Errorf("locking the lock file: %w", err)
+	}
+	defer d.Close() // and with it the kernel's lock, which holds off nobody for long
+	if err := unix.Flock(int(d.Fd()), unix.LOCK_EX); err != nil {
+		return false, fmt.Errorf("locking the lock file: %w", err)
+	}
+	l := newLoader(Options{Dir: dir})
+	if l.readLock(); l.diags.HasErrors() {
+		return false, fmt.Errorf("reading the lock file: %s", l.diags[0].Detail)
+	}
+	if err := change(&l.lock); err != nil {
+		return false, err
+	}
+	return writeLock(dir, l.lock)
+}
+
+// writeLock writes the lock file in dir in one step that a crash leaves done or not done.
+func writeLock(dir string, l Lock) (changed bool, err error) {
 	path := filepath.Join(dir, LockFile)
 	old, err := os.ReadFile(path)
 	switch {

@@ -1,9 +1,12 @@
 package config_test
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -12,7 +15,57 @@ import (
 	"jeos/internal/config"
 )
 
-func TestWriteLock(t *testing.T) {
+// writeLock has the lock file in dir say this and nothing else.
+func writeLock(dir string, lock config.Lock) (changed bool, err error) {
+	return config.UpdateLock(dir, func(l *config.Lock) error {
+		*l = lock
+		return nil
+	})
+}
+
+// TestUpdateLockKeepsOthersChanges has many change the file at the same time, each its own entry.
+func TestUpdateLockKeepsOthersChanges(t *testing.T) {
+	dir := t.TempDir()
+	var wg sync.WaitGroup
+	for n := range 20 {
+		wg.Go(func() {
+			_, err := config.UpdateLock(dir, func(l *config.Lock) error {
+				l.SetBake(config.LockedBake{Image: fmt.Sprintf("i%d", n), Serial: n + 2})
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	refused := errors.New("no")
+	if _, err := config.UpdateLock(dir, func(l *config.Lock) error {
+		if len(l.Bakes) != 20 {
+			t.Errorf("%d entries, want 20", len(l.Bakes))
+		}
+		l.Bakes = nil
+		return refused
+	}); !errors.Is(err, refused) {
+		t.Errorf("got %v, want the error of the change", err)
+	}
+	if _, err := config.UpdateLock(dir, func(l *config.Lock) error {
+		if len(l.Bakes) != 20 {
+			t.Errorf("%d entries after a refused change, want 20", len(l.Bakes))
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, config.LockFile), []byte("bake {"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := writeLock(dir, config.Lock{}); err == nil {
+		t.Error("a broken lock file is overwritten")
+	}
+}
+
+func TestUpdateLock(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, config.LockFile)
 	lock := config.Lock{Addresses: []config.LockedAddress{
@@ -22,7 +75,7 @@ func TestWriteLock(t *testing.T) {
 		lock    config.Lock
 		changed bool
 	}{{config.Lock{}, false}, {lock, true}, {lock, false}, {config.Lock{}, true}, {config.Lock{}, false}} {
-		changed, err := config.WriteLock(dir, step.lock)
+		changed, err := writeLock(dir, step.lock)
 		if err != nil || changed != step.changed {
 			t.Errorf("step %d: changed = %t, %v", i, changed, err)
 		}
@@ -37,7 +90,7 @@ func TestWriteLock(t *testing.T) {
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
 		t.Errorf("got %v, %v, want the lock file alone", entries, err)
 	}
-	if _, err := config.WriteLock(filepath.Join(dir, "gone"), lock); err == nil {
+	if _, err := writeLock(filepath.Join(dir, "gone"), lock); err == nil {
 		t.Error("writes into a folder that is not there")
 	}
 }
@@ -76,7 +129,7 @@ guest "a" {
 	if first == nil {
 		t.Fatal(diags)
 	}
-	if _, err := config.WriteLock(dir, first.Lock); err != nil {
+	if _, err := writeLock(dir, first.Lock); err != nil {
 		t.Fatal(err)
 	}
 	second, _, diags := config.Load(testOptions(dir))

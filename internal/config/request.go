@@ -71,7 +71,7 @@ func (s *section) requestedImage(r ImageRequest) *Image {
 	if !ok || r.URL == "" && r.Release == "" {
 		return nil
 	}
-	locked, found := s.lock.image(r.Name)
+	locked, found := s.lock.Image(r.Name)
 	misfit := "The lock file does not say which file this is."
 	if found {
 		misfit = r.misfit(locked)

@@ -24,7 +24,7 @@ type Request struct {
 type Remote struct {
 	URL      string
 	SHA256   string // lower-case hex
-	FileSize int64  // bytes; 0 when it is not known yet
+	FileSize int64  // bytes; 0 when it is not known yet: only the index of releases has it
 	Serial   string // of the publisher, "20261002"; empty when there is none
 	Signer   string // fingerprint in upper-case hex of the key whose owner vouches for the hash; empty: the request had the hash
 
@@ -38,28 +38,23 @@ type Client struct {
 	// for every wait.
 	HTTP      *http.Client
 	Cache     Cache
-	UserAgent string           // of the requests; empty: "jeos"
-	Now       func() time.Time // when signatures and keys must be valid; nil: time.Now
+	UserAgent string // of the requests; empty: "jeos"
 
 	once    sync.Once
 	http    *http.Client
 	silence time.Duration                   // how long a server may send nothing; 0: defaultSilence
 	backoff func(attempt int) time.Duration // how long to wait before attempt 1, 2, …; nil: defaultBackoff
+
+	mu      sync.Mutex
+	streams map[streamKey]*stream
 }
 
 // Resolve finds the file that a request means: the newest one of a release in the publisher's signed index, or the one
 // at a URL with the hash that the request or a signed list beside the file gives. It never downloads the image. Nothing
-// that is not signed by a trusted key is taken in.
+// that is not signed by a trusted key is taken in. An index is fetched once in the life of a client.
 func (c *Client) Resolve(ctx context.Context, r Request) (Remote, error) {
 	if r.Release != "" {
 		return c.resolveRelease(ctx, r)
 	}
 	return c.resolveURL(ctx, r)
-}
-
-func (c *Client) now() time.Time {
-	if c.Now != nil {
-		return c.Now()
-	}
-	return time.Now()
 }

@@ -42,7 +42,7 @@ func (c *Client) document(ctx context.Context, address string) ([]byte, error) {
 		return true, nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("fetching %s: %w", shown(address), err)
+		return nil, fmt.Errorf("fetching %s: %w", ShownURL(address), err)
 	}
 	return data, nil
 }

@@ -21,7 +21,8 @@ type download struct {
 	total    int64 // bytes of the file; 0: nobody has said yet
 }
 
-// run ends when the part has all bytes, and the right ones.
+// run ends when the part has all bytes, and the right ones. When it took up an earlier download and the hash is wrong, the
+// reason may be what was there, so it starts once more with nothing.
 func (d *download) run(ctx context.Context) error {
 	for {
 		err := d.client.retry(ctx, func() (bool, error) {
@@ -36,7 +37,7 @@ func (d *download) run(ctx context.Context) error {
 		if got == d.remote.SHA256 {
 			return nil
 		}
-		if !d.part.pieces {
+		if !d.part.inherited {
 			d.part.discard()
 			return wrongHash(got, d.remote.SHA256)
 		}
@@ -141,7 +142,6 @@ func (d *download) resume(response *http.Response) (fits bool, err error) {
 	if match[1] != strconv.FormatInt(d.part.size, 10) || now != "" && then != "" && now != then && d.part.state.URL == d.remote.URL {
 		return false, nil
 	}
-	d.part.pieces = true
 	return true, nil
 }
 
@@ -151,12 +151,16 @@ func (d *download) setTotal(total int64) error {
 		return nil
 	}
 	if d.remote.FileSize > 0 && total != d.remote.FileSize {
-		return fmt.Errorf("the server has %d bytes and the file should have %d, so it is another file: "+
-			"if the publisher has replaced it, run \"jeos lock --upgrade\"", total, d.remote.FileSize)
+		return replaced(fmt.Sprintf("the server has %d bytes and the file should have %d: the file there is another one", total, d.remote.FileSize))
 	}
 	d.total = total
 	return nil
 }
+
+// maxUnknown is the most that is taken of a file whose length nobody says, in bytes.
+const maxUnknown = 64 << 30
+
+var errEndless = fmt.Errorf("the server does not say how long the file is, and sends more than %d GiB: give the address of an image", maxUnknown>>30)
 
 // take appends what comes to the part.
 func (d *download) take(body io.Reader) error {
@@ -164,9 +168,13 @@ func (d *download) take(body io.Reader) error {
 	report(d.progress, d.part.size, d.total)
 	for {
 		n, err := body.Read(buffer)
-		if d.total > 0 && d.part.size+int64(n) > d.total {
+		switch size := d.part.size + int64(n); {
+		case d.total > 0 && size > d.total:
 			d.part.discard()
 			return errLonger
+		case d.total == 0 && size > maxUnknown:
+			d.part.discard()
+			return errEndless
 		}
 		if n > 0 {
 			if _, err := d.part.Write(buffer[:n]); err != nil {

@@ -1,14 +1,13 @@
 package images
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"net/http"
-	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -75,16 +74,12 @@ func TestFetch(t *testing.T) {
 		t.Errorf("progress ends at %d of %d", last, total)
 	}
 	content, err := os.ReadFile(path)
-	if err != nil || hashOf(content) != r.SHA256 {
+	if err != nil || hashData(content) != r.SHA256 {
 		t.Errorf("the file has %d bytes, %v", len(content), err)
 	}
-	packages, ok := c.Cache.Packages(r.SHA256)
+	packages, ok := c.Cache.Packages(r.SHA256, r.ManifestSHA256)
 	if diff := cmp.Diff([]Package{{"libc6", "2.39-0ubuntu8"}, {"openvpn", "2.6.9-1ubuntu4"}}, packages); diff != "" || !ok {
 		t.Error(diff, ok)
-	}
-	entries, err := c.Cache.Entries()
-	if err != nil || len(entries) != 1 || entries[0].State != Complete || entries[0].SHA256 != r.SHA256 {
-		t.Errorf("%+v, %v", entries, err)
 	}
 	if left, err := os.ReadDir(c.Cache.folder()); err != nil || len(left) != 2 {
 		t.Errorf("the cache holds %v, %v", left, err)
@@ -180,9 +175,8 @@ func fetchHalf(t *testing.T, p *imagestest.Publisher, c *Client, r Remote) {
 		t.Fatalf("error %v, want context.Canceled", err)
 	}
 	c.backoff = noBackoff
-	entries, err := c.Cache.Entries()
-	if err != nil || len(entries) != 1 || entries[0].State != Partial || entries[0].FileSize != imageSize/2 {
-		t.Fatalf("%+v, %v", entries, err)
+	if stat, err := os.Stat(c.Cache.Path(r.SHA256) + partSuffix); err != nil || stat.Size() != imageSize/2 {
+		t.Fatalf("%+v, %v", stat, err)
 	}
 	p.Requests()
 }
@@ -256,11 +250,12 @@ func TestFetchResumesLater(t *testing.T) {
 			if err := c.change(p, client, &r); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := client.Fetch(t.Context(), r, nil); err != nil {
-				t.Fatal(err)
-			}
+			_, err := client.Fetch(t.Context(), r, nil)
 			if diff := cmp.Diff(c.want, imageRequests(p)); diff != "" {
 				t.Error(diff)
+			}
+			if err != nil {
+				t.Fatal(err)
 			}
 			if err := client.Cache.Verify(t.Context(), r.SHA256, nil); err != nil {
 				t.Error(err)
@@ -281,20 +276,19 @@ func writeAt(path string, offset int64, text string) error {
 
 func TestFetchRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
-		fault  imagestest.Fault
-		change func(*Remote)
-		want   string
+		fault    imagestest.Fault
+		change   func(*Remote)
+		want     string
+		replaced bool
 	}{
-		"captive portal":          {imagestest.Portal, nil, "the answer is a web page"},
-		"captive portal, no list": {imagestest.Portal, func(r *Remote) { r.ManifestURL = "" }, "the answer is a web page"},
-		"truncated":               {imagestest.Truncated, nil, "the server has 524288 bytes and the file should have 1048576"},
-		"truncated, size unknown": {imagestest.Truncated, func(r *Remote) { r.FileSize = 0 }, "it has the SHA-256 "},
-		"other content":           {imagestest.OtherContent, nil, "it has the SHA-256 "},
-		"gone":                    {imagestest.Gone, nil, "answers 404 Not Found, so the file is not there, or not any more: if the publisher"},
-		"wrong hash of list":      {"", func(r *Remote) { r.ManifestSHA256 = r.SHA256 }, "should have " + hashOf(imagestest.QCOW2(imageSize, 1))},
-		"list is none":            {"", func(r *Remote) { r.ManifestURL, r.ManifestSHA256 = r.URL, r.SHA256 }, "is no name and version"},
-		"hash":                    {"", func(r *Remote) { r.SHA256 = "../../etc/passwd" }, "is no SHA-256"},
-		"address":                 {"", func(r *Remote) { r.URL = "file:///etc/passwd" }, "is no address"},
+		"captive portal":          {imagestest.Portal, nil, "the answer is a web page", false},
+		"captive portal, no list": {imagestest.Portal, func(r *Remote) { r.ManifestURL = "" }, "the answer is a web page", false},
+		"truncated":               {imagestest.Truncated, nil, "the server has 524288 bytes and the file should have 1048576", true},
+		"truncated, size unknown": {imagestest.Truncated, func(r *Remote) { r.FileSize = 0 }, "it has the SHA-256 ", true},
+		"other content":           {imagestest.OtherContent, nil, "it has the SHA-256 ", true},
+		"gone":                    {imagestest.Gone, nil, "answers 404 Not Found, so the file is not there, or not any more", true},
+		"hash":                    {"", func(r *Remote) { r.SHA256 = "../../etc/passwd" }, "is no SHA-256", false},
+		"address":                 {"", func(r *Remote) { r.URL = "file:///etc/passwd" }, "is no address", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := imagestest.NewPublisher(t)
@@ -308,11 +302,55 @@ func TestFetchRefuses(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) || got != (Info{}) {
 				t.Errorf("%+v, %v, want an error with %q", got, err, c.want)
 			}
+			if errors.Is(err, ErrReplaced) != c.replaced {
+				t.Errorf("%v is an ErrReplaced: %t", err, !c.replaced)
+			}
 			if entries, err := client.Cache.Entries(); err != nil || len(entries) > 0 {
 				t.Errorf("the cache holds %+v, %v", entries, err)
 			}
 		})
 	}
+}
+
+// A file of the wrong hash whose transfer is cut all the time is given up, not fetched for ever.
+func TestFetchGivesUpOnWrongPieces(t *testing.T) {
+	p := imagestest.NewPublisher(t)
+	r := publishNoble(t, p)
+	c := newClient(t)
+	fetchHalf(t, p, c, r)
+	p.Set(imagestest.OtherContent)
+	p.Cut(1<<30, 600_000)
+	if _, err := c.Fetch(t.Context(), r, nil); err == nil || !strings.Contains(err.Error(), "it has the SHA-256") {
+		t.Errorf("error %v", err)
+	}
+	if asked := imageRequests(p); len(asked) > 4 {
+		t.Errorf("asked for %q", asked)
+	}
+	assertEmpty(t, c.Cache)
+}
+
+// What an earlier call has left is dropped once, and not what this one has brought.
+func TestFetchStartsAgainOnce(t *testing.T) {
+	other := imagestest.QCOW2(imageSize, 2)
+	var asked []string
+	r := Remote{SHA256: hashData(imagestest.QCOW2(imageSize, 1)), FileSize: imageSize}
+	r.URL = server(t, func(w http.ResponseWriter, r *http.Request) { // without a validator
+		asked = append(asked, r.Header.Get("Range"))
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(other))
+	})
+	c := newClient(t)
+	for suffix, content := range map[string]string{partSuffix: "what was left", stateSuffix: "{}"} {
+		if err := os.WriteFile(c.Cache.Path(r.SHA256)+suffix, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.Fetch(t.Context(), r, nil); !errors.Is(err, ErrReplaced) {
+		t.Errorf("error %v, want an ErrReplaced", err)
+	}
+	if diff := cmp.Diff([]string{"bytes=13-", ""}, asked); diff != "" {
+		t.Error(diff)
+	}
+	assertEmpty(t, c.Cache)
 }
 
 // A portal in the middle of a download must not cost what has arrived.
@@ -337,127 +375,10 @@ func TestFetchKeepsPart(t *testing.T) {
 	}
 }
 
-// server answers every request with handler.
-func server(t *testing.T, handler http.HandlerFunc) string {
-	t.Helper()
-	s := httptest.NewServer(handler)
-	t.Cleanup(s.Close)
-	return s.URL + "/x.img"
-}
-
-func TestFetchFromOddServers(t *testing.T) {
-	image := imagestest.QCOW2(imageSize, 1)
-	text := []byte(strings.Repeat("no image\n", 1<<10))
-	send := func(content []byte, cut int) http.HandlerFunc { // chunked: without a length
-		return func(w http.ResponseWriter, _ *http.Request) {
-			_ = http.NewResponseController(w).Flush()
-			_, _ = w.Write(content[:cut])
-		}
-	}
-	status := func(code int) http.HandlerFunc {
-		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
-	}
-	tries := 0
-	for name, c := range map[string]struct {
-		handler http.HandlerFunc
-		content []byte
-		size    int64
-		want    string // in the error; empty: it succeeds
-	}{
-		"chunked":               {send(image, imageSize), image, imageSize, ""},
-		"chunked, size unknown": {send(image, imageSize), image, 0, ""},
-		"shorter":               {send(image, imageSize-1), image, imageSize, "5 times in a row"},
-		"longer":                {send(append(image, 0), imageSize+1), image, imageSize, "more than the file should have"},
-		"not an image":          {send(text, len(text)), text, int64(len(text)), "is text, not an image"},
-		"compressed": {func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Encoding", "gzip")
-		}, image, 0, `packed with "gzip"`},
-		"no range asked": {func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Range", "bytes 5-9/10")
-			w.WriteHeader(http.StatusPartialContent)
-		}, image, 0, "to a request for the whole file"},
-		"ranges of its own": {func(w http.ResponseWriter, r *http.Request) {
-			if r.Header.Get("Range") != "" {
-				w.Header().Set("Content-Range", fmt.Sprintf("bytes 0-9/%d", imageSize))
-				w.WriteHeader(http.StatusPartialContent)
-				return
-			}
-			tries++
-			w.Header().Set("Content-Length", fmt.Sprint(imageSize))
-			if tries == 1 {
-				_, _ = w.Write(image[:1000])
-				panic(http.ErrAbortHandler)
-			}
-			_, _ = w.Write(image)
-		}, image, imageSize, ""},
-		"not found":     {status(404), image, 0, "answers 404 Not Found"},
-		"forbidden":     {status(403), image, 0, "answers 403 Forbidden"},
-		"broken":        {status(503), image, 0, "answers 503 Service Unavailable, 5 times in a row"},
-		"portal's code": {status(511), image, 0, "the answer is a web page"},
-		"redirects for ever": {func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, r.URL.Path, http.StatusFound)
-		}, image, 0, "redirects more than 10 times"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			client := newClient(t)
-			r := Remote{URL: server(t, c.handler), SHA256: hashOf(c.content), FileSize: c.size}
-			_, err := client.Fetch(t.Context(), r, nil)
-			if c.want == "" {
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := client.Cache.Verify(t.Context(), r.SHA256, nil); err != nil {
-					t.Error(err)
-				}
-				return
-			}
-			if err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("error %v, want one with %q", err, c.want)
-			}
-			if client.Cache.Has(r.SHA256, int64(len(c.content))) {
-				t.Error("it is in the cache")
-			}
-			if c.size == 0 {
-				assertEmpty(t, client.Cache)
-			}
-		})
-	}
-}
-
-func TestFetchGivesUpOnSilence(t *testing.T) {
-	stop := make(chan struct{})
-	url := server(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Length", "1000")
-		_, _ = w.Write(make([]byte, 10))
-		_ = http.NewResponseController(w).Flush()
-		<-stop
-	})
-	defer close(stop)
-	c := newClient(t)
-	c.silence = 20 * time.Millisecond
-	_, err := c.Fetch(t.Context(), Remote{URL: url, SHA256: hashOf(nil)}, nil)
-	if err == nil || !errors.Is(err, errSilence) {
-		t.Errorf("error %v, want %v", err, errSilence)
-	}
-}
-
-func TestFetchRefusesDowngrade(t *testing.T) {
-	plain := server(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "secret") })
-	secure := httptest.NewTLSServer(http.RedirectHandler(plain, http.StatusFound))
-	defer secure.Close()
-	c := newClient(t)
-	c.HTTP = secure.Client()
-	_, err := c.Fetch(t.Context(), Remote{URL: secure.URL + "/x.img?key=secret", SHA256: hashOf(nil)}, nil)
-	if !errors.Is(err, errDowngrade) || strings.Contains(err.Error(), "secret") {
-		t.Errorf("error %v, want %v", err, errDowngrade)
-	}
-	assertEmpty(t, c.Cache)
-}
-
 func TestFetchTogether(t *testing.T) {
 	p := imagestest.NewPublisher(t)
 	r := publishNoble(t, p)
-	cache := Cache{Dir: t.TempDir()}
+	cache := newCache(t)
 	var wait sync.WaitGroup
 	for range 8 {
 		wait.Go(func() {
@@ -469,6 +390,46 @@ func TestFetchTogether(t *testing.T) {
 	}
 	wait.Wait()
 	if asked := imageRequests(p); len(asked) != 1 {
+		t.Errorf("asked for %q", asked)
+	}
+}
+
+// Several that find the same damage all end with the good file.
+func TestFetchTogetherReplacesDamaged(t *testing.T) {
+	p := imagestest.NewPublisher(t)
+	r := publishNoble(t, p)
+	cache := newCache(t)
+	for range 10 {
+		damaged := imagestest.QCOW2(imageSize, 2)
+		if err := os.Remove(cache.Path(r.SHA256)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(cache.Path(r.SHA256), damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		touch(t, cache.Path(r.SHA256))
+		var wait sync.WaitGroup
+		for range 4 {
+			wait.Go(func() {
+				if info, err := (&Client{Cache: cache}).Fetch(t.Context(), r, nil); err != nil || info.SHA256 != r.SHA256 {
+					t.Errorf("%+v, %v", info, err)
+				}
+			})
+			wait.Go(func() {
+				if _, err := (&Client{Cache: cache}).Cached(t.Context(), r); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wait.Wait()
+		if err := cache.Verify(t.Context(), r.SHA256, nil); err != nil {
+			t.Error(err)
+		}
+		if moved, err := os.ReadFile(cache.Path(r.SHA256) + damagedSuffix); err != nil || hashData(moved) != hashData(damaged) {
+			t.Errorf("another file was moved aside: %v", err)
+		}
+	}
+	if asked := imageRequests(p); len(asked) != 10 {
 		t.Errorf("asked for %q", asked)
 	}
 }
@@ -487,6 +448,7 @@ func TestFetchReplacesDamaged(t *testing.T) {
 	if err := writeAt(path, 5000, "damage"); err != nil {
 		t.Fatal(err)
 	}
+	touch(t, path)
 	if _, err := c.Fetch(t.Context(), r, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -507,46 +469,4 @@ func TestFetchIntoFullDisk(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	assertEmpty(t, c.Cache)
-}
-
-func BenchmarkFetch(b *testing.B) {
-	image := imagestest.QCOW2(256<<20, 1)
-	hash := hashOf(image)
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(image) }))
-	defer s.Close()
-	b.Run("fetch", func(b *testing.B) {
-		b.SetBytes(int64(len(image)))
-		for b.Loop() {
-			c := Client{Cache: Cache{Dir: b.TempDir()}}
-			if _, err := c.Fetch(b.Context(), Remote{URL: s.URL, SHA256: hash, FileSize: int64(len(image))}, nil); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-	b.Run("bare copy", func(b *testing.B) {
-		b.SetBytes(int64(len(image)))
-		for b.Loop() {
-			if err := bareCopy(s.URL, filepath.Join(b.TempDir(), "image")); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-}
-
-// bareCopy downloads a file without a look at it, and has it on the disk.
-func bareCopy(url, path string) error {
-	file, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	response, err := http.Get(url)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if _, err := io.Copy(file, response.Body); err != nil {
-		return err
-	}
-	return file.Sync()
 }

@@ -13,48 +13,40 @@ import (
 // lockPoll is how often a file that is locked by somebody else is tried again.
 const lockPoll = 100 * time.Millisecond
 
-// tryLock locks a file for this process alone, until it is closed. Not locked: somebody else has it.
-func tryLock(file *os.File) (locked bool, err error) {
-	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-// openLocked opens a file, which it makes when it is missing, and waits until it has the lock on it.
+// openLocked opens a file, which it makes when it is missing, and waits until it is locked for this process alone, which
+// it then is until it is closed.
 func openLocked(ctx context.Context, path string) (*os.File, error) {
 	for {
-		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
-		if err != nil {
-			return nil, err
-		}
-		if err := waitLock(ctx, file); err != nil {
-			file.Close()
-			return nil, err
-		}
-		// Whoever had the lock may have renamed or deleted the file.
-		if is, err := stillAt(file, path); err != nil {
-			file.Close()
-			return nil, err
-		} else if is {
-			return file, nil
-		}
-		file.Close()
-	}
-}
-
-func waitLock(ctx context.Context, file *os.File) error {
-	for {
-		if locked, err := tryLock(file); locked || err != nil {
-			return err
+		if file, err := tryOpenLocked(path); file != nil || err != nil {
+			return file, err
 		}
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return nil, context.Cause(ctx)
 		case <-time.After(lockPoll):
 		}
 	}
+}
+
+// tryOpenLocked is openLocked without the wait. Nil: somebody else has the file.
+func tryOpenLocked(path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	locked := err == nil
+	if locked {
+		// Whoever had the lock may have renamed or deleted the file.
+		locked, err = stillAt(file, path)
+	} else if errors.Is(err, unix.EWOULDBLOCK) {
+		err = nil
+	}
+	if !locked {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
 }
 
 func stillAt(file *os.File, path string) (bool, error) {
@@ -62,6 +54,11 @@ func stillAt(file *os.File, path string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	return isAt(opened, path)
+}
+
+// isAt reports whether a file that was opened is the one at a path.
+func isAt(opened fs.FileInfo, path string) (bool, error) {
 	there, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil

@@ -98,8 +98,7 @@ func refuseOther(head []byte) error {
 		}
 	}
 	start := head[:min(len(head), sector)]
-	lower := bytes.ToLower(bytes.TrimLeft(start, "\ufeff \t\r\n"))
-	if bytes.HasPrefix(lower, []byte("<!doctype html")) || bytes.HasPrefix(lower, []byte("<html")) {
+	if isWebPage(start) {
 		return errors.New("is a web page, not an image: look at the address that it was downloaded from")
 	}
 	if isText(start) {

@@ -5,21 +5,59 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"hash"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"strings"
 )
 
+var errChanging = errors.New("changed while it was read: wait until whatever writes it is done, and try again")
+
+// hashRemembered returns the SHA-256 of an opened file as lower-case hex: what the memo in dir has for its state, else
+// what reading it gives. A file that changes meanwhile is an errChanging.
+func hashRemembered(ctx context.Context, file *os.File, stat fs.FileInfo, dir string) (string, error) {
+	memo := memo{dir: dir, key: keyOf(stat)}
+	if known := memo.load(); known != "" {
+		return known, nil
+	}
+	hash, err := hashFile(ctx, file, func(int64) {})
+	if err != nil {
+		return "", err
+	}
+	after, err := file.Stat()
+	if err != nil {
+		return "", err
+	}
+	if keyOf(after) != memo.key {
+		return "", fmt.Errorf("%s %w", file.Name(), errChanging)
+	}
+	memo.store(hash)
+	return hash, nil
+}
+
 // hashFile returns the SHA-256 of a file from its start as lower-case hex. It stops when ctx ends.
-func hashFile(ctx context.Context, file *os.File) (string, error) {
+func hashFile(ctx context.Context, file *os.File, progress func(done int64)) (string, error) {
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return "", err
 	}
 	sum := sha256.New()
-	if err := copyContext(ctx, sum, file, func(int64) {}); err != nil {
-		return "", err
+	if err := copyContext(ctx, sum, file, progress); err != nil {
+		return "", fmt.Errorf("reading %s: %w", file.Name(), err)
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// hashData returns the SHA-256 of what is in memory as lower-case hex.
+func hashData(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// isHash reports whether s is a SHA-256 in lower-case hex, and so cannot lead out of a folder.
+func isHash(s string) bool {
+	digest, err := hex.DecodeString(s)
+	return err == nil && len(digest) == sha256.Size && strings.ToLower(s) == s
 }
 
 // copyContext copies to the end and says after every few MiB how far it is. It stops when ctx ends.
@@ -39,30 +77,3 @@ func copyContext(ctx context.Context, to io.Writer, from io.Reader, progress fun
 		}
 	}
 }
-
-// verifier reads a file and says at its end whether it was the expected one.
-type verifier struct {
-	file *os.File
-	info Info
-	left int64
-	sum  hash.Hash
-}
-
-func newVerifier(file *os.File, info Info) *verifier {
-	return &verifier{file: file, info: info, left: info.FileSize, sum: sha256.New()}
-}
-
-func (v *verifier) Read(p []byte) (int, error) {
-	n, err := v.file.Read(p)
-	v.sum.Write(p[:n])
-	v.left -= int64(n)
-	switch {
-	case v.left < 0: // it has grown
-		return 0, changedError(v.info.Path)
-	case errors.Is(err, io.EOF) && (v.left > 0 || hex.EncodeToString(v.sum.Sum(nil)) != v.info.SHA256):
-		return n, changedError(v.info.Path)
-	}
-	return n, err
-}
-
-func (v *verifier) Close() error { return v.file.Close() }

@@ -21,7 +21,7 @@ const (
 
 var (
 	errSilence   = errors.New("the server has stopped sending")
-	errGone      = errors.New("so the file is not there, or not any more")
+	errProxy     = errors.New("HTTP_PROXY or HTTPS_PROXY is no address of a proxy: write http://HOST:PORT")
 	errDowngrade = errors.New("the server redirects from https to http, and what comes that way could be read and changed by anybody")
 )
 
@@ -29,12 +29,13 @@ var (
 func (c *Client) client() *http.Client {
 	c.once.Do(func() {
 		c.http = &http.Client{Transport: &http.Transport{
-			Proxy:                 http.ProxyFromEnvironment,
-			DialContext:           (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-			TLSHandshakeTimeout:   20 * time.Second,
-			ResponseHeaderTimeout: time.Minute,
-			IdleConnTimeout:       30 * time.Second,
-			DisableCompression:    true,
+			Proxy:                  proxyOf,
+			OnProxyConnectResponse: checkProxy,
+			DialContext:            (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+			TLSHandshakeTimeout:    20 * time.Second,
+			ResponseHeaderTimeout:  time.Minute,
+			IdleConnTimeout:        30 * time.Second,
+			DisableCompression:     true,
 		}}
 		if c.HTTP != nil {
 			given := *c.HTTP
@@ -47,6 +48,33 @@ func (c *Client) client() *http.Client {
 	return c.http
 }
 
+// proxyOf returns the proxy for a request, nil for none, as the environment names it. The library takes nearly everything
+// for an address, and its errors can show a password.
+func proxyOf(request *http.Request) (*url.URL, error) {
+	proxy, err := http.ProxyFromEnvironment(request)
+	if err != nil || proxy != nil && !isProxy(proxy) {
+		return nil, errProxy
+	}
+	return proxy, nil
+}
+
+func isProxy(u *url.URL) bool {
+	return slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) && u.Hostname() != "" && (u.Path == "" || u.Path == "/")
+}
+
+// checkProxy says what a proxy answers that does not connect.
+func checkProxy(_ context.Context, _ *url.URL, _ *http.Request, response *http.Response) error {
+	if response.StatusCode == http.StatusOK {
+		return nil
+	}
+	err := fmt.Errorf("the proxy in HTTPS_PROXY does not connect, and answers %s", response.Status)
+	if response.StatusCode == http.StatusProxyAuthRequired {
+		err = fmt.Errorf("%w: write name and password into HTTPS_PROXY", err)
+	}
+	return err
+}
+
+// checkRedirect refuses to leave https, and never tells the next server the address before it, which can hold a key.
 func checkRedirect(next *http.Request, before []*http.Request) error {
 	switch {
 	case len(before) >= maxRedirects:
@@ -54,6 +82,7 @@ func checkRedirect(next *http.Request, before []*http.Request) error {
 	case before[len(before)-1].URL.Scheme == "https" && next.URL.Scheme != "https":
 		return errDowngrade
 	}
+	next.Header.Del("Referer")
 	return nil
 }
 
@@ -132,6 +161,10 @@ func transportError(ctx context.Context, err error) error {
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
+	var proxy *net.OpError
+	if errors.As(err, &proxy) && proxy.Op == "proxyconnect" {
+		err = fmt.Errorf("the proxy in HTTP_PROXY or HTTPS_PROXY cannot be reached: %w", proxy.Err)
+	}
 	var netError net.Error
 	if isCut(err) || errors.As(err, &netError) && netError.Timeout() {
 		return transient{error: err}
@@ -162,7 +195,7 @@ func checkStatus(response *http.Response, fine ...int) error {
 	case status == http.StatusNotFound, status == http.StatusGone:
 		return fmt.Errorf("%w, %w", err, errGone)
 	case status == http.StatusProxyAuthRequired:
-		return fmt.Errorf("%w: give name and password in the proxy's address", err)
+		return fmt.Errorf("%w: write name and password into HTTP_PROXY and HTTPS_PROXY", err)
 	case status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status >= 500 && status != http.StatusNotImplemented:
 		seconds, _ := time.ParseDuration(response.Header.Get("Retry-After") + "s")
 		return transient{err, seconds}
@@ -210,18 +243,18 @@ func parseAddress(address string) (*url.URL, error) {
 		return nil, errors.New("the address of the image cannot be read: write https://HOST/PATH")
 	}
 	if u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
-		return nil, fmt.Errorf("%s is no address that images can be fetched from: write https://HOST/PATH", shown(address))
+		return nil, fmt.Errorf("%s is no address that images can be fetched from: write https://HOST/PATH", ShownURL(address))
 	}
 	if u.User != nil {
-		return nil, fmt.Errorf("the address %s has a name or a password in it, which would end in the lock file: leave it out", shown(address))
+		return nil, fmt.Errorf("the address %s has a name or a password in it, which would end in the lock file: leave it out", ShownURL(address))
 	}
 	return u, nil
 }
 
-// shown is an address as it may be shown: without name and password, and without the query, which can hold a key.
-func shown(address string) string {
+// ShownURL returns an address as it may be shown: without name and password, and without the query, which can hold a key.
+func ShownURL(address string) string {
 	u, err := url.Parse(address)
-	if err != nil {
+	if err != nil { // who knows where in it a secret is
 		return "the address"
 	}
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()

@@ -5,7 +5,6 @@ package images
 import (
 	"context"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 
@@ -26,52 +25,21 @@ type Info struct {
 //
 // Hashing a large file takes seconds, so cacheDir, which is made when it is missing, remembers the hash for as long as
 // the file stays the same by device, inode, size and times. An empty cacheDir remembers nothing; one that cannot be
-// written only makes the next call slow. A file that changes while it is read is an error.
+// written, or that others can write to, only makes the next call slow. A file that changes while it is read is an error.
 func Inspect(ctx context.Context, path, cacheDir string) (Info, error) {
 	file, stat, err := openRegular(path)
 	if err != nil {
 		return Info{}, err
 	}
 	defer file.Close()
-
 	info := Info{Path: path, FileSize: stat.Size()}
 	if info.Format, info.Size, err = identify(file, stat.Size()); err != nil {
 		return Info{}, fmt.Errorf("%s %w", path, err)
 	}
-	memo := memo{dir: cacheDir, key: keyOf(stat)}
-	if info.SHA256 = memo.load(); info.SHA256 != "" {
-		return info, nil
-	}
-	if info.SHA256, err = hashFile(ctx, file); err != nil {
-		return Info{}, fmt.Errorf("reading %s: %w", path, err)
-	}
-	after, err := file.Stat()
-	if err != nil {
+	if info.SHA256, err = hashRemembered(ctx, file, stat, cacheDir); err != nil {
 		return Info{}, err
 	}
-	if keyOf(after) != memo.key {
-		return Info{}, fmt.Errorf("%s changed while it was read: wait until whatever writes it is done, and try again", path)
-	}
-	memo.store(info.SHA256)
 	return info, nil
-}
-
-// Open opens the image file that info describes and returns its content and its length in bytes. A file that is not the
-// one that was inspected any more is an error: at once where its size differs, else instead of io.EOF.
-func Open(info Info) (io.ReadCloser, int64, error) {
-	file, stat, err := openRegular(info.Path)
-	if err != nil {
-		return nil, 0, err
-	}
-	if stat.Size() != info.FileSize {
-		file.Close()
-		return nil, 0, changedError(info.Path)
-	}
-	return newVerifier(file, info), info.FileSize, nil
-}
-
-func changedError(path string) error {
-	return fmt.Errorf("%s has changed since it was inspected: plan again", path)
 }
 
 // openRegular opens a regular file. It never waits, as opening a FIFO would.

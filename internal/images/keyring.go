@@ -64,7 +64,11 @@ func readLimited(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer file.Close()
-	return io.ReadAll(io.LimitReader(file, maxKeyring))
+	data, err := io.ReadAll(io.LimitReader(file, maxKeyring+1))
+	if err == nil && len(data) > maxKeyring {
+		err = fmt.Errorf("%s is longer than %d bytes: name a file with nothing but the publisher's keys", path, maxKeyring)
+	}
+	return data, err
 }
 
 // parseKeys reads public keys, as packets or in one or more armored blocks.

@@ -65,23 +65,29 @@ func FuzzParseManifest(f *testing.F) {
 }
 
 func TestCachePackages(t *testing.T) {
-	c := Cache{Dir: t.TempDir()}
+	c := newCache(t)
 	hash := put(t, c, "image", "")
-	if got, ok := c.Packages(hash); ok {
+	if got, ok := c.Packages(hash, hashData([]byte("vim\t1\n"))); ok {
 		t.Errorf("without a list: %v", got)
 	}
 	for text, known := range map[string]bool{"vim\t1\n": true, "": true, "no list": false} {
 		if err := os.WriteFile(c.Path(hash)+manifestSuffix, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got, ok := c.Packages(hash); ok != known {
+		pinned := hashData([]byte(text))
+		if got, ok := c.Packages(hash, pinned); ok != known {
 			t.Errorf("%q: %v, %t", text, got, ok)
 		}
-	}
-	if _, ok := c.Packages("../" + hash); ok {
-		t.Error("a path is no hash")
-	}
-	if _, ok := (Cache{}).Packages(hash); ok {
-		t.Error("there is no cache")
+		for _, other := range []string{"", hash, strings.ToUpper(pinned)} {
+			if got, ok := c.Packages(hash, other); ok {
+				t.Errorf("%q counts as the list %q: %v", text, other, got)
+			}
+		}
+		if _, ok := c.Packages("../"+hash, pinned); ok {
+			t.Error("a path is no hash")
+		}
+		if _, ok := (Cache{}).Packages(hash, pinned); ok {
+			t.Error("there is no cache")
+		}
 	}
 }

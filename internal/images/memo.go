@@ -1,7 +1,6 @@
 package images
 
 import (
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -15,7 +14,7 @@ import (
 
 // memo remembers the hash of one file, in a JSON file named after its device and inode.
 type memo struct {
-	dir string // empty: nothing is remembered
+	dir string // empty, or open to others: nothing is remembered
 	key fileKey
 }
 
@@ -52,7 +51,7 @@ func (m memo) path() string {
 
 // load returns the hash, or "" when it is not known for the file in its present state.
 func (m memo) load() string {
-	if m.dir == "" {
+	if m.dir == "" || checkFolder(m.dir) != nil {
 		return ""
 	}
 	content, err := os.ReadFile(m.path())
@@ -60,10 +59,7 @@ func (m memo) load() string {
 		return ""
 	}
 	var known memoFile
-	if json.Unmarshal(content, &known) != nil || known.fileKey != m.key {
-		return ""
-	}
-	if digest, err := hex.DecodeString(known.SHA256); err != nil || len(digest) != 32 {
+	if json.Unmarshal(content, &known) != nil || known.fileKey != m.key || !isHash(known.SHA256) {
 		return ""
 	}
 	return known.SHA256
@@ -82,7 +78,7 @@ func (m memo) keep(sha256 string) {
 		return
 	}
 	content, err := json.Marshal(memoFile{m.key, sha256})
-	if err != nil || os.MkdirAll(m.dir, 0o700) != nil {
+	if err != nil || makeFolder(m.dir) != nil {
 		return
 	}
 	_ = renameio.WriteFile(m.path(), content, 0o600)

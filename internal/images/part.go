@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -23,8 +24,9 @@ type part struct {
 	sum   hash.Hash
 	size  int64 // bytes that are there
 	state partState
-	// pieces says that not all bytes came in one response, so that they may be of two files.
-	pieces bool
+	// inherited says that an earlier download has left bytes that are still there, so that they may be of another file.
+	inherited bool
+	away      bool // the file has left its path
 }
 
 // partState is what must be known to go on with a download, kept as JSON beside the part.
@@ -33,18 +35,15 @@ type partState struct {
 	Validator string `json:"validator"` // for If-Range; empty: the server sent none
 }
 
-// openPart waits until nobody else fetches the file for path, and returns what has arrived of it.
+// openPart waits until nobody else has the lock of the file for path, which is its part, and takes it.
 func openPart(ctx context.Context, path string) (*part, error) {
 	file, err := openLocked(ctx, path+partSuffix)
-	if err != nil {
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("%w: make it yours with 'chown', or set JEOS_CACHE_DIR to a folder of yours", err)
+	} else if err != nil {
 		return nil, err
 	}
-	p := &part{path: path, file: file, sum: sha256.New()}
-	if err := p.takeUp(ctx); err != nil {
-		file.Close()
-		return nil, err
-	}
-	return p, nil
+	return &part{path: path, file: file, sum: sha256.New()}, nil
 }
 
 // takeUp hashes what an earlier download has left.
@@ -57,7 +56,7 @@ func (p *part) takeUp(ctx context.Context) error {
 	if err := copyContext(ctx, p.sum, p.file, func(done int64) { p.size = done }); err != nil {
 		return fmt.Errorf("reading %s: %w", p.file.Name(), err)
 	}
-	p.pieces = p.size > 0
+	p.inherited = p.size > 0
 	return nil
 }
 
@@ -70,7 +69,7 @@ func (p *part) restart(state partState) error {
 		return err
 	}
 	p.sum.Reset()
-	p.size, p.pieces, p.state = 0, false, state
+	p.size, p.inherited, p.state = 0, false, state
 	data, err := json.Marshal(state)
 	if err != nil {
 		return err
@@ -80,8 +79,8 @@ func (p *part) restart(state partState) error {
 
 // checkSpace returns an error when the file system has no room for that many bytes, so that a full disk shows at once.
 func (p *part) checkSpace(bytes int64) error {
-	var fs unix.Statfs_t
-	if err := unix.Fstatfs(int(p.file.Fd()), &fs); err != nil || int64(fs.Bavail) >= bytes/int64(fs.Bsize) {
+	var disk unix.Statfs_t
+	if err := unix.Fstatfs(int(p.file.Fd()), &disk); err != nil || int64(disk.Bavail) >= bytes/int64(disk.Bsize) {
 		return nil // what cannot be asked shows while writing
 	}
 	return p.full(unix.ENOSPC)
@@ -116,19 +115,24 @@ func (p *part) complete() error {
 	if err := os.Rename(p.path+partSuffix, p.path); err != nil {
 		return err
 	}
+	p.away = true
 	_ = os.Remove(p.path + stateSuffix) // without a part it means nothing
 	return syncFolder(filepath.Dir(p.path))
 }
 
-// discard deletes what is there.
+// discard deletes what is there, once: after that the path may be somebody else's.
 func (p *part) discard() {
+	if p.away {
+		return
+	}
+	p.away = true
 	_ = os.Remove(p.path + stateSuffix)
 	_ = os.Remove(p.path + partSuffix)
 }
 
 // close gives the lock back. What has arrived stays for the next time.
 func (p *part) close() {
-	if p.size == 0 {
+	if stat, err := p.file.Stat(); err == nil && stat.Size() == 0 {
 		p.discard()
 	}
 	p.file.Close()

@@ -13,7 +13,7 @@ const manifest = "libc6:amd64\t2.39-0ubuntu8\nopenvpn\t2.6.9-1ubuntu4\n"
 
 func newClient(t *testing.T) *Client {
 	t.Helper()
-	return &Client{Cache: Cache{Dir: t.TempDir()}, backoff: noBackoff}
+	return &Client{Cache: newCache(t), backoff: noBackoff}
 }
 
 // releaseRequest asks a publisher for its newest noble.
@@ -41,20 +41,20 @@ func TestResolveRelease(t *testing.T) {
 		want   Remote
 	}{
 		"name": {func(*Request) {}, Remote{
-			URL: minimal + ".img", SHA256: hashOf(newest), FileSize: 300_000, Serial: "20261002.10", Signer: p.Signer,
-			ManifestURL: minimal + ".manifest", ManifestSHA256: hashOf([]byte(manifest)),
+			URL: minimal + ".img", SHA256: hashData(newest), FileSize: 300_000, Serial: "20261002.10", Signer: p.Signer,
+			ManifestURL: minimal + ".manifest", ManifestSHA256: hashData([]byte(manifest)),
 		}},
 		"version": {func(r *Request) { r.Release = "24.04" }, Remote{
-			URL: minimal + ".img", SHA256: hashOf(newest), FileSize: 300_000, Serial: "20261002.10", Signer: p.Signer,
-			ManifestURL: minimal + ".manifest", ManifestSHA256: hashOf([]byte(manifest)),
+			URL: minimal + ".img", SHA256: hashData(newest), FileSize: 300_000, Serial: "20261002.10", Signer: p.Signer,
+			ManifestURL: minimal + ".manifest", ManifestSHA256: hashData([]byte(manifest)),
 		}},
 		"mirror with a slash, other architecture": {func(r *Request) { r.Mirror, r.Arch = p.URL+"/", "aarch64" }, Remote{
 			URL:    p.URL + "/minimal/releases/noble/release-20261102/ubuntu-24.04-minimal-cloudimg-arm64.img",
-			SHA256: hashOf(imagestest.QCOW2(300_000, 5)), FileSize: 300_000, Serial: "20261102", Signer: p.Signer,
+			SHA256: hashData(imagestest.QCOW2(300_000, 5)), FileSize: 300_000, Serial: "20261102", Signer: p.Signer,
 		}},
 		"server": {func(r *Request) { r.Flavour = "server" }, Remote{
 			URL:    p.URL + "/releases/server/releases/noble/release-20261103/ubuntu-24.04-server-cloudimg-amd64.img",
-			SHA256: hashOf(imagestest.QCOW2(300_000, 6)), FileSize: 300_000, Serial: "20261103", Signer: p.Signer,
+			SHA256: hashData(imagestest.QCOW2(300_000, 6)), FileSize: 300_000, Serial: "20261103", Signer: p.Signer,
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -86,13 +86,14 @@ func TestResolveReleaseRefuses(t *testing.T) {
 		want   string
 	}{
 		"release":      {func(r *Request) { r.Release = "nobel" }, "there are jammy (22.04), noble (24.04)"},
-		"architecture": {func(r *Request) { r.Arch = "aarch64" }, "for arm64: there are some for amd64"},
+		"alias":        {func(r *Request) { r.Release = "n" }, `no image of the release "n"`},
+		"architecture": {func(r *Request) { r.Arch = "aarch64" }, "for aarch64: there are some for x86_64"},
 		"no arch":      {func(r *Request) { r.Arch = "i386" }, `no image for "i386"`},
 		"flavour":      {func(r *Request) { r.Flavour = "desktop" }, `no flavour "desktop"`},
 		"empty":        {func(r *Request) { r.Flavour = "server" }, "lists no images"},
 		"not released": {func(r *Request) { r.Release = "jammy" }, "has no disk image of jammy"},
 		"mirror":       {func(r *Request) { r.Mirror = "ftp://mirror.example.org" }, "is no address"},
-		"not there":    {func(r *Request) { r.Mirror += "/nowhere" }, "answers 404 Not Found"},
+		"not there":    {func(r *Request) { r.Mirror += "/nowhere" }, "answers 404 Not Found, so the file is not there, or not any more: look at mirror"},
 		"keyring":      {func(r *Request) { r.Keyring += ".old" }, "reading the keyring"},
 		"Ubuntu's keys": {func(r *Request) { r.Keyring = "" }, "which is unknown: trusted are those built in for Ubuntu " +
 			"(4A3CE3CD565D7EB5C810E2B97FF3F408476CF100, D2EB44626FDDC30B513D5BB71A5D6C4C7DB87C81)"},
@@ -111,8 +112,8 @@ func TestResolveReleaseRefuses(t *testing.T) {
 // signatureFaults are what is wrong with signed documents, with what the error says.
 var signatureFaults = map[imagestest.Fault]string{
 	imagestest.Portal:           "the answer is a web page",
-	imagestest.BadSignature:     "has signed: somebody has changed it",
-	imagestest.ExpiredSignature: "has a signature by the key",
+	imagestest.BadSignature:     "has signed: somebody has changed it, or it was damaged on the way",
+	imagestest.ExpiredSignature: "that has expired",
 	imagestest.ExpiredKey:       "which has expired",
 	imagestest.RevokedKey:       "which has been revoked",
 	imagestest.UnknownKey:       "which is unknown: trusted are those in ",
@@ -156,12 +157,12 @@ func TestResolveURL(t *testing.T) {
 		request Request
 		want    Remote
 	}{
-		"list":     {Request{URL: url, Keyring: p.Keyring}, Remote{URL: url, SHA256: hashOf(image), Signer: p.Signer, ManifestURL: list, ManifestSHA256: hashOf([]byte(manifest))}},
-		"query":    {Request{URL: url + "?a=b", Keyring: p.Keyring}, Remote{URL: url + "?a=b", SHA256: hashOf(image), Signer: p.Signer, ManifestURL: list, ManifestSHA256: hashOf([]byte(manifest))}},
-		"checksum": {Request{URL: url, SHA256: hashOf(image)}, Remote{URL: url, SHA256: hashOf(image), FileSize: 300_000}},
+		"list":     {Request{URL: url, Keyring: p.Keyring}, Remote{URL: url, SHA256: hashData(image), Signer: p.Signer, ManifestURL: list, ManifestSHA256: hashData([]byte(manifest))}},
+		"query":    {Request{URL: url + "?a=b", Keyring: p.Keyring}, Remote{URL: url + "?a=b", SHA256: hashData(image), Signer: p.Signer, ManifestURL: list, ManifestSHA256: hashData([]byte(manifest))}},
+		"checksum": {Request{URL: url, SHA256: hashData(image)}, Remote{URL: url, SHA256: hashData(image)}},
 		"checksum, no network": {
-			Request{URL: "http://127.0.0.1:1/x.img", SHA256: hashOf(image)},
-			Remote{URL: "http://127.0.0.1:1/x.img", SHA256: hashOf(image)},
+			Request{URL: "http://127.0.0.1:1/x.img", SHA256: hashData(image)},
+			Remote{URL: "http://127.0.0.1:1/x.img", SHA256: hashData(image)},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -180,7 +181,7 @@ func TestResolveURL(t *testing.T) {
 	}{
 		"not in the list": {Request{URL: url + ".xz", Keyring: p.Keyring}, "does not name ubuntu-24.04-minimal-cloudimg-amd64.img.xz"},
 		"hash":            {Request{URL: url, SHA256: "abc"}, "is no SHA-256"},
-		"upper case":      {Request{URL: url, SHA256: strings.ToUpper(hashOf(image))}, "is no SHA-256"},
+		"upper case":      {Request{URL: url, SHA256: strings.ToUpper(hashData(image))}, "is no SHA-256"},
 		"path":            {Request{URL: "./x.img"}, "is no address"},
 		"password":        {Request{URL: "https://me:secret@host/x.img"}, "the address https://host/x.img has a name or a password"},
 		"secrets":         {Request{URL: "ftp://me:secret@host/x.img?key=secret"}, "ftp://host/x.img is no address"},
@@ -193,7 +194,7 @@ func TestResolveURL(t *testing.T) {
 }
 
 func TestParseSums(t *testing.T) {
-	a, b := hashOf([]byte("a")), hashOf([]byte("b"))
+	a, b := hashData([]byte("a")), hashData([]byte("b"))
 	got, err := parseSums([]byte("# comment\n" + a + " *x y.img\n\n" + strings.ToUpper(b) + "  ./z.img\r\n" + a + " *x y.img"))
 	if err != nil {
 		t.Fatal(err)
@@ -234,7 +235,7 @@ func TestStreamAddress(t *testing.T) {
 func TestCompareSerials(t *testing.T) {
 	ordered := []string{"x", "20251231", "20260101", "20260101.1", "20260101.2", "20260101.10", "20260102"}
 	for i := range len(ordered) - 1 {
-		if compareSerials(ordered[i], ordered[i+1]) >= 0 || compareSerials(ordered[i+1], ordered[i]) <= 0 {
+		if CompareSerials(ordered[i], ordered[i+1]) >= 0 || CompareSerials(ordered[i+1], ordered[i]) <= 0 {
 			t.Errorf("%s is not before %s", ordered[i], ordered[i+1])
 		}
 	}

@@ -15,7 +15,7 @@ import (
 
 var (
 	errUnsigned  = errors.New("is not signed, so anybody can have written it: try another mirror")
-	errNoneKnown = errors.New("has no signature that jeos can check: its kind is too old, or unknown")
+	errNoneKnown = errors.New("has no signature that jeos can check: its kind is too old, or unknown: try another mirror")
 )
 
 // openClearsigned returns the text of a document that carries its signature in clear (RFC 9580, section 7), and the
@@ -106,7 +106,9 @@ func unarmor(data []byte) ([]byte, error) {
 	return packets, nil
 }
 
-func damaged(err error) error { return fmt.Errorf("has a damaged signature: %w", err) }
+func damaged(err error) error {
+	return fmt.Errorf("has a damaged signature (%w): try again, then another mirror", err)
+}
 
 // readSignatures returns the signatures in a stream of packets. Those of a kind that the library does not know are left
 // out.

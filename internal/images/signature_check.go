@@ -21,7 +21,7 @@ func checkSignature(text []byte, s *packet.Signature, key openpgp.Key, now time.
 		return fmt.Errorf("has a signature by the key %s over the hash %v, which can be forged: ask the publisher for a new one", owner, s.Hash)
 	}
 	if err := verify(text, s, key.PublicKey); err != nil {
-		return fmt.Errorf("is not what the key %s has signed: somebody has changed it, or it was damaged on the way (%w)", owner, err)
+		return fmt.Errorf("is not what the key %s has signed: somebody has changed it, or it was damaged on the way (%w): try again, then another mirror", owner, err)
 	}
 	if err := checkKey(key, now); err != nil {
 		return fmt.Errorf("is signed by the key %s, which %w: get the publisher's present key, and name a file with it as keyring", owner, err)
@@ -33,11 +33,11 @@ func checkSignature(text []byte, s *packet.Signature, key openpgp.Key, now time.
 	case s.SigExpired(now):
 		return fmt.Errorf("has a signature by the key %s that has expired: the mirror may be out of date, try another one", owner)
 	case s.CreationTime.Before(key.PublicKey.CreationTime):
-		return fmt.Errorf("has a signature that is older than the key %s that made it", owner)
+		return fmt.Errorf("has a signature that is older than the key %s that made it: try another mirror", owner)
 	}
 	for _, notation := range s.Notations {
 		if notation.IsCritical {
-			return fmt.Errorf("has a signature by the key %s under a condition that jeos does not know (%q)", owner, notation.Name)
+			return fmt.Errorf("has a signature by the key %s under a condition that jeos does not know (%q): ask the publisher for one without", owner, notation.Name)
 		}
 	}
 	return nil

@@ -161,6 +161,7 @@ func TestOpenKeyring(t *testing.T) {
 		"empty":     {file("empty", nil), "holds no OpenPGP key"},
 		"text":      {file("text", []byte("hello")), "holds no OpenPGP key"},
 		"signature": {file("signature", golden(t, "detached.asc")), "it holds a PGP SIGNATURE"},
+		"too long":  {file("long", append(golden(t, "publisher.gpg"), make([]byte, maxKeyring)...)), "is longer than"},
 		"cut":       {file("cut", golden(t, "publisher.asc")[:300]), "holds no OpenPGP key"},
 	} {
 		if keys, err := openKeyring(c.path); err == nil || !strings.Contains(err.Error(), c.want) {

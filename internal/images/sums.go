@@ -3,11 +3,11 @@ package images
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"net/url"
 	"path"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // resolveURL finds out the hash of the file at a URL, if the request does not give it.
@@ -22,15 +22,7 @@ func (c *Client) resolveURL(ctx context.Context, r Request) (Remote, error) {
 	if !isHash(r.SHA256) {
 		return Remote{}, fmt.Errorf("%q is no SHA-256 in lower-case hex", r.SHA256)
 	}
-	found := Remote{URL: r.URL, SHA256: r.SHA256}
-	// The size is for show. Who has none now has it once the file is fetched.
-	if response, err := c.request(ctx, http.MethodHead, r.URL, nil); err == nil {
-		response.Body.Close()
-		if response.StatusCode == http.StatusOK && !strings.HasPrefix(response.Header.Get("Content-Type"), "text/html") {
-			found.FileSize = max(response.ContentLength, 0)
-		}
-	}
-	return found, context.Cause(ctx)
+	return Remote{URL: r.URL, SHA256: r.SHA256}, nil
 }
 
 // resolveSums takes the hash from the signed list in the folder of the file: SHA256SUMS with its signature in
@@ -47,26 +39,26 @@ func (c *Client) resolveSums(ctx context.Context, r Request, address *url.URL) (
 
 	signature, err := c.document(ctx, sumsURL+".gpg")
 	if err != nil {
-		return Remote{}, fmt.Errorf("the hash of %s is not known, and has to come from a signed list beside it, or from checksum: %w", shown(r.URL), err)
+		return Remote{}, fmt.Errorf("the hash of %s is not known, and has to come from a signed list beside it, or from checksum: %w", ShownURL(r.URL), err)
 	}
 	var text []byte
 	var signer string
 	if isMessage(signature) {
-		text, signer, err = keys.openMessage(signature, c.now())
+		text, signer, err = keys.openMessage(signature, time.Now())
 	} else if text, err = c.document(ctx, sumsURL); err != nil {
 		return Remote{}, err
 	} else {
-		signer, err = keys.checkDetached(text, signature, c.now())
+		signer, err = keys.checkDetached(text, signature, time.Now())
 	}
 	if err != nil {
-		return Remote{}, fmt.Errorf("%s %w", shown(sumsURL), err)
+		return Remote{}, fmt.Errorf("%s %w", ShownURL(sumsURL), err)
 	}
 	sums, err := parseSums(text)
 	if err != nil {
-		return Remote{}, fmt.Errorf("%s %w", shown(sumsURL), err)
+		return Remote{}, fmt.Errorf("%s %w", ShownURL(sumsURL), err)
 	}
 	if sums[name] == "" {
-		return Remote{}, fmt.Errorf("%s does not name %s: look at the address of the image", shown(sumsURL), name)
+		return Remote{}, fmt.Errorf("%s does not name %s: look at the address of the image", ShownURL(sumsURL), name)
 	}
 	found := Remote{URL: r.URL, SHA256: sums[name], Signer: signer}
 	manifest := strings.TrimSuffix(name, path.Ext(name)) + ".manifest"

@@ -56,9 +56,9 @@ func (p *Publisher) file(name string, fault Fault) (content []byte, isImage bool
 	for _, folder := range []string{"releases", "minimal/releases"} {
 		switch name {
 		case folder + "/streams/v1/index.sjson":
-			return p.keys.clearsign(p.index(), fault), false
+			return p.keys.clearsign(p.index(fault), fault), false
 		case folder + "/streams/v1/" + productsID + ".sjson":
-			return p.keys.clearsign(p.products(folder), fault), false
+			return p.keys.clearsign(p.products(folder, fault), fault), false
 		}
 	}
 	for _, i := range p.images {
@@ -109,9 +109,13 @@ func (p *Publisher) sums(dir string) []byte {
 type object = map[string]any
 
 // index lists the images to download, and one of another kind.
-func (p *Publisher) index() []byte {
+func (p *Publisher) index(fault Fault) []byte {
+	format := "index:1.0"
+	if fault == OtherIndex {
+		format = "index:2.0"
+	}
 	return encode(object{
-		"format": "index:1.0",
+		"format": format,
 		"index": object{
 			productsID: object{
 				"datatype": "image-downloads", "format": "products:1.0", "path": "streams/v1/" + productsID + ".sjson",
@@ -123,7 +127,14 @@ func (p *Publisher) index() []byte {
 	})
 }
 
-func (p *Publisher) products(folder string) []byte {
+func (p *Publisher) products(folder string, fault Fault) []byte {
+	format, id := "products:1.0", productsID
+	switch fault {
+	case OtherProducts:
+		format = "products:2.0"
+	case MixedUp:
+		id = "com.ubuntu.cloud.daily:download"
+	}
 	products := object{}
 	for _, i := range p.images {
 		if i.folder() != folder {
@@ -140,7 +151,7 @@ func (p *Publisher) products(folder string) []byte {
 		}
 		product["versions"].(object)[i.Serial] = i.version()
 	}
-	return encode(object{"format": "products:1.0", "content_id": productsID, "datatype": "image-downloads", "products": products})
+	return encode(object{"format": format, "content_id": id, "datatype": "image-downloads", "products": products})
 }
 
 func (i Image) version() object {

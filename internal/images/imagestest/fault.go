@@ -15,4 +15,7 @@ const (
 	Unsigned         Fault = "unsigned"          // nothing is signed
 	WeakHash         Fault = "weak hash"         // signatures are over a SHA-1
 	Gone             Fault = "gone"              // image files are not there any more
+	OtherIndex       Fault = "other index"       // the index is of a format of the future
+	OtherProducts    Fault = "other products"    // and so are the products
+	MixedUp          Fault = "mixed up"          // where the products should be are others, also signed
 )
