@@ -2,15 +2,20 @@ package cli
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"jeos/builders"
+	"jeos/internal/config"
+	"jeos/internal/images"
 	"jeos/plan"
 )
 
 // ImagePruneOptions are the flags of image prune.
-type ImagePruneOptions struct{ AutoApprove bool }
+type ImagePruneOptions struct{ AutoApprove, Cache bool }
 
 func newImagePruneCommand(p *program) *cobra.Command {
 	var opt ImagePruneOptions
@@ -26,10 +31,16 @@ EXIT STATUS
   1    it failed, or it was not approved
   64   the command line is wrong
   130  interrupted`,
-		Example: "  jeos image prune",
+		Example: "  jeos image prune\n  jeos image prune --cache",
 		Args:    positional(0, 0),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runImagePrune(cmd.Context(), p, opt) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if opt.Cache {
+				return runImagePruneCache(cmd.Context(), p, opt)
+			}
+			return runImagePrune(cmd.Context(), p, opt)
+		},
 	}
+	cmd.Flags().BoolVar(&opt.Cache, "cache", false, "remove files from the cache instead")
 	cmd.Flags().BoolVar(&opt.AutoApprove, "auto-approve", false, "do not ask")
 	return cmd
 }
@@ -51,4 +62,37 @@ func runImagePrune(ctx context.Context, p *program, opt ImagePruneOptions) error
 		a.approved = func(*plan.Plan) error { return nil }
 	}
 	return a.run(ctx)
+}
+
+// runImagePruneCache removes from the cache what the lock file of the site does not pin.
+func runImagePruneCache(ctx context.Context, p *program, opt ImagePruneOptions) error {
+	s, err := p.load(ctx)
+	if err != nil {
+		return err
+	}
+	entries, err := p.imageCache().Entries()
+	if err != nil {
+		return failed("Reading the cache failed", err)
+	}
+	entries = slices.DeleteFunc(entries, func(e images.Entry) bool {
+		return slices.ContainsFunc(s.Images, func(i config.Image) bool { return i.Locked != nil && i.SHA256 == e.SHA256 })
+	})
+	for _, e := range entries {
+		fmt.Fprintf(p.out, "- %s  %s, of %s\n", p.imageCache().Path(e.SHA256), sizeText(e.FileSize), e.Modified.Format(time.DateOnly))
+	}
+	if len(entries) > 0 && !opt.AutoApprove {
+		if !p.canAsk() {
+			return nobodyToAsk(false)
+		}
+		if err := p.confirm(ctx, question{"Do you want to remove these files?", "What still needs them must be downloaded again."}); err != nil {
+			return err
+		}
+	}
+	for _, e := range entries {
+		if err := p.imageCache().Remove(e.SHA256); err != nil {
+			return failed("Removing a file failed", err)
+		}
+	}
+	fmt.Fprintf(p.out, "%s removed from the cache.\n", count(len(entries), "image"))
+	return nil
 }

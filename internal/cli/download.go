@@ -96,6 +96,9 @@ func uploadedImages(s *site, pl *plan.Plan) []*config.LockedImage {
 // fetchLocked brings the file that the lock file pins into the cache, and checks that it is what the lock file says.
 func fetchLocked(ctx context.Context, client *images.Client, l *config.LockedImage, progress func(done, total int64)) (images.Info, error) {
 	info, err := client.Fetch(ctx, remote(l), progress)
+	if errors.Is(err, images.ErrReplaced) {
+		return info, fmt.Errorf("%w. If the publisher has taken the pinned file away, run \"jeos lock --upgrade %s\"", err, l.Name)
+	}
 	if err == nil && (info.Format != l.Format || info.Size != l.Size || info.FileSize != l.FileSize) {
 		err = fmt.Errorf("the lock file says that image.%s is %s of %d bytes for a disk of %d, and it is %s of %d for %d: restore the lock file"+
 			" from version control, or run \"jeos lock --upgrade %s\"", l.Name, l.Format, l.FileSize, l.Size, info.Format, info.FileSize, info.Size, l.Name)
