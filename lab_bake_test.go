@@ -77,7 +77,7 @@ image "broken" {
     proxy = "http://100.64.8.1:PORT"
   }
   file "/etc/apt/sources.list" {
-    content = "deb http://deb.debian.org/debian bookworm-updates main\n"
+    content = "deb http://archive.example/debian bookworm-updates main\n"
   }
   file "/etc/apt/apt.conf.d/90frozen" {
     content = "Acquire::Check-Valid-Until \"false\";\n"
