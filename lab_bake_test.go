@@ -107,7 +107,7 @@ func TestLabBake(t *testing.T) {
 		t.Fatalf("the bake that should work fails:\n%s", errs)
 	}
 	// Nothing of the failed bake is left.
-	if left := prefixed("baked-bake.", slices.Concat(names(t, "list", "--all", "--name"), names(t, "net-list", "--all", "--name"))); len(left) > 0 {
+	if left := slices.Concat(namesOf(t, "baked-bake.", "list", "--all", "--name"), namesOf(t, "baked-bake.", "net-list", "--all", "--name")); len(left) > 0 {
 		t.Errorf("the failed bake left %q", left)
 	}
 	mustHold(t, s.run(0, "plan"), "image.broken", "to be baked: there is no image of this recipe and serial yet")
@@ -117,8 +117,8 @@ func TestLabBake(t *testing.T) {
 	s.run(0, "apply", "--auto-approve")
 	s.mustBeEmpty()
 	s.awaitReady()
-	sameLines(t, "domains", prefixed("baked-", names(t, "list", "--all", "--name")), []string{"baked-g-a", "baked-g-b"})
-	sameLines(t, "networks", prefixed("baked-", names(t, "net-list", "--all", "--name")), []string{"baked-lan"})
+	sameLines(t, "domains", namesOf(t, "baked-", "list", "--all", "--name"), []string{"baked-g-a", "baked-g-b"})
+	sameLines(t, "networks", namesOf(t, "baked-", "net-list", "--all", "--name"), []string{"baked-lan"})
 	image := mustStandAlone(t, pool)
 	var want []string
 	for _, g := range []string{"a", "b"} {
@@ -244,8 +244,8 @@ func TestLabBakeKilled(t *testing.T) {
 	}
 	s.run(0, "apply", "--auto-approve")
 	s.mustBeEmpty()
-	sameLines(t, "domains", prefixed("cut-", names(t, "list", "--all", "--name")), []string{"cut-g"})
-	sameLines(t, "networks", prefixed("cut-", names(t, "net-list", "--all", "--name")), nil)
+	sameLines(t, "domains", namesOf(t, "cut-", "list", "--all", "--name"), []string{"cut-g"})
+	sameLines(t, "networks", namesOf(t, "cut-", "net-list", "--all", "--name"), nil)
 	sameLines(t, "volumes", glob(t, pool, "cut.*"), []string{"cut.g.root.qcow2", "cut.g.seed-1.iso", "cut.g.seed-1.iso.ok"})
 	mustStandAlone(t, pool)
 }
@@ -308,11 +308,6 @@ func glob(t *testing.T, dir, pattern string) []string {
 		list[i] = filepath.Base(list[i])
 	}
 	return list
-}
-
-// prefixed returns the names that begin so.
-func prefixed(prefix string, names []string) []string {
-	return slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, prefix) })
 }
 
 // mustStandAlone checks the one baked image in a pool's folder: it is whole, complete and a layer over nothing. It returns
