@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -101,7 +102,7 @@ func (b *bare) deleteVolumes(names ...string) error {
 	}
 	for _, name := range names {
 		v, err := b.lv.StorageVolLookupByName(pool, name)
-		if libvirt.IsNotFound(err) {
+		if missing, ok := errors.AsType[libvirt.Error](err); ok && missing.Code == uint32(libvirt.ErrNoStorageVol) {
 			continue
 		}
 		if err != nil {
