@@ -14,11 +14,12 @@ const (
 	KindPool    Kind = "pool"
 	KindImage   Kind = "image"
 	KindNetwork Kind = "network"
+	KindFilter  Kind = "filter"
 	KindVolume  Kind = "volume"
 	KindGuest   Kind = "guest"
 )
 
-var kindOrder = map[Kind]int{KindPool: 0, KindImage: 1, KindNetwork: 2, KindVolume: 3, KindGuest: 4}
+var kindOrder = map[Kind]int{KindPool: 0, KindImage: 1, KindNetwork: 2, KindFilter: 3, KindVolume: 4, KindGuest: 5}
 
 // Addr names an object the way people and files do: "guest.web", "volume.web.data".
 // It is not the name on the host; that is Resource.Host.

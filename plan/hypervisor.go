@@ -51,6 +51,9 @@ type Inventory struct {
 	Pool     *HostPool       // nil when there is none of that name
 	Domains  []HostDomain    // sorted by name
 	Networks []HostNetwork   // sorted by name
+	Filters  []HostFilter    // sorted by name
+	Bindings []HostBinding   // sorted by port
+	Devices  []HostDevice    // what Reader.Devices says; nil when nobody asked
 	Volumes  []HostVolume    // the wanted ones, sorted by name; nil when the pool is missing or not active
 	Names    map[string]bool // every volume name in the pool, wanted or not
 }
@@ -79,3 +82,18 @@ type HostNetwork struct {
 
 // HostVolume is a volume of the pool.
 type HostVolume struct{ Name, XML string }
+
+// HostFilter is a network filter. XML is empty for those of a name that no site of jeos can have given.
+type HostFilter struct{ Name, UUID, XML string }
+
+// HostBinding says that a filter is at work at a port of a running domain (https://libvirt.org/formatnwfilterbinding.html).
+type HostBinding struct {
+	Port   string // the interface of the host: "vnet3"
+	Filter string
+	MAC    string // of the network card, lower case
+}
+
+// HostDevice is a PCI device of the host (https://libvirt.org/formatnode.html).
+type HostDevice struct {
+	Name, XML string
+}

@@ -83,7 +83,9 @@ type Network struct {
 	DHCPRange [2]netip.Addr // IPv4, first and last; zero unless DHCP
 	DNS       []netip.Addr  // resolvers that guests are told; for nat by default Host
 	MTU       int           // 0: libvirt's default
-	Origin    string
+
+	IsolatedPorts bool // guests on it reach its gateways only, and not each other
+	Origin        string
 }
 
 // Guest is a virtual machine.
@@ -119,6 +121,8 @@ type Guest struct {
 	Disks          []Disk   // in the order of the files
 	Users          []User   // in the order of the files
 	Files          []File   // in the order of the files
+	Devices        []Device // sorted by name
+	Role           *Role    // nil: none
 	Needs          []string // other guests that the blocks of this one refer to, sorted; two guests may need each other
 	Origin         string
 }
@@ -144,9 +148,72 @@ type NIC struct {
 	DHCP         bool
 	Gateways     []netip.Addr // of the default route, one a family at most; empty unless DefaultRoute
 	DefaultRoute bool
-	DNS          []netip.Addr // of its network
+	DNS          []netip.Addr // of its network, or its gateway's addresses where that is a guest
 	MTU          int
+	Via          string  // the guest that is its gateway; empty: none is
+	Gateway      bool    // its guest is the gateway on the network, so that its port is never isolated
+	Filter       *Filter // what the host lets through; nil: everything
 	Origin       string
+}
+
+// Endpoint is where the packets of a tunnel go.
+type Endpoint struct {
+	Addr  netip.Addr
+	Proto string // "udp" or "tcp"
+	Port  uint16
+}
+
+// Filter is what the host lets through between a network card and its network. It drops everything else, both ways.
+// Packets go to and from the peers alone. But for a router's, they come from the addresses of the card.
+type Filter struct {
+	Peers     []string   // MAC addresses, lower case, sorted
+	Router    bool       // the card may send packets of any address
+	Endpoints []Endpoint // where IP packets from the card may go, sorted; empty: anywhere
+}
+
+// Device is a PCI device of the host that a guest has for itself. It is named by its identity or by its address.
+type Device struct {
+	Name    string
+	ID      string // "8086:2723", vendor and product in lower-case hex; or empty
+	Address string // "0000:03:00.0"; or empty
+	Managed bool   // libvirt takes the device from the driver that the host has for it, and gives it back
+	Origin  string
+}
+
+// Role is what a guest is for, beyond what any guest is: the outcome of a role block. The names of interfaces are those
+// inside the guest, as are those of its network cards.
+type Role struct {
+	Name     string
+	Confined bool      // the guest may reach the outside through a tunnel alone
+	Files    []File    // sorted by path. Every boot brings those of the newest seed
+	Enable   []string  // systemd units that run, in this order
+	Disable  []string  // systemd units that must not run
+	Apply    []string  // shell lines, run when files came or changed and before the units start again
+	Guard    string    // shell line that succeeds while the guest's own rules are as they should be; empty: it has none
+	Probes   []Probe   // sorted by name
+	Outside  []string  // interfaces that lead to the outside and are no network card of the files
+	Forwards []Forward // sorted by From and To
+	Tunnels  []Tunnel  // sorted by name
+	Origin   string
+}
+
+// Probe is a question to a guest that has something to tell. It gates nothing by itself.
+type Probe struct {
+	Name    string
+	Command string // shell line that prints one line and succeeds when all is well
+}
+
+// Forward says that a guest passes packets on, and lets the answers back.
+type Forward struct {
+	From, To     string // interfaces
+	TunnelsAlone bool   // only packets of its clients' tunnels, to their endpoints
+}
+
+// Tunnel is an interface whose packets leave the guest encrypted.
+type Tunnel struct {
+	Name      string // of the interface
+	Over      string // the network card that the encrypted packets leave by
+	Endpoints []Endpoint
 }
 
 // Disk is a data disk of a guest.
