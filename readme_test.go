@@ -25,21 +25,14 @@ var updateReadme = flag.Bool("update-readme", false, "write the outputs and the 
 
 var fence = regexp.MustCompile("(?ms)^```(\\w+)\n(.*?)^```$")
 
-// TestReadme keeps the README true: every command in it is run on examples/single and a host in memory, one after the
-// other, and must write what the README shows; the table of effects is the one in the code.
+// TestReadme keeps the README true: every command in it is run on a host in memory, one after the other, on examples/single
+// unless it names another one, and must write what the README shows; the table of effects is the one in the code.
 func TestReadme(t *testing.T) {
 	data, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS("examples/single")); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "ubuntu-24.04-minimal-cloudimg-amd64.img"), qcow2(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	host := fakevirt.New()
+	host, dir := fakevirt.New(), copyExample(t, "examples/single")
 	commands := 0
 	readme := fence.ReplaceAllStringFunc(string(data), func(block string) string {
 		parts := fence.FindStringSubmatch(block)
@@ -53,7 +46,11 @@ func TestReadme(t *testing.T) {
 				continue
 			}
 			commands++
-			fmt.Fprintf(&out, "$ jeos %s\n%s", command, runExample(t, host, dir, command))
+			folder, rest := dir, command
+			if example, after, ok := strings.Cut(strings.TrimPrefix(command, "-C "), " "); ok && strings.HasPrefix(command, "-C ") {
+				folder, rest = copyExample(t, example), after
+			}
+			fmt.Fprintf(&out, "$ jeos %s\n%s", command, runExample(t, host, folder, rest))
 		}
 		return "```console\n" + sameOrder(parts[2], out.String()) + "```"
 	})
@@ -70,6 +67,19 @@ func TestReadme(t *testing.T) {
 	if diff := cmp.Diff(string(data), readme); diff != "" {
 		t.Errorf("README.md is not true (-README +real); go test -run TestReadme -update-readme . mends it:\n%s", diff)
 	}
+}
+
+// copyExample returns a copy of a folder of an example, with an image in it.
+func copyExample(t *testing.T, example string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(example)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "ubuntu-24.04-minimal-cloudimg-amd64.img"), qcow2(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // sameOrder returns shown when it has the same lines as real in another order: steps run side by side.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"jeos/internal/config"
@@ -33,7 +34,11 @@ type application struct {
 func (a *application) run(ctx context.Context) error {
 	p := a.p
 	var err error
-	if a.site, err = p.load(ctx); err != nil {
+	load := p.load
+	if a.verb == "Apply" || a.verb == "Bake" {
+		load = p.loadProven
+	}
+	if a.site, err = load(ctx); err != nil {
 		return err
 	}
 	if a.approved == nil && !p.canAsk() {
@@ -82,7 +87,7 @@ func (a *application) apply(ctx context.Context, hv plan.Hypervisor) error {
 			a.endProgress()
 			pl, err := a.replan(ctx, hv)
 			if err != nil && pl != nil {
-				a.p.showPlan(pl, a.site.uri, false)
+				a.p.showPlan(pl, a.site.uri)
 			}
 			return pl, err
 		},
@@ -112,7 +117,7 @@ func (a *application) approve(ctx context.Context, pl *plan.Plan) error {
 			return err
 		}
 	}
-	a.p.showPlan(pl, a.site.uri, false)
+	a.p.showSitePlan(pl, a.site, false)
 	if a.approved == nil && !pl.Empty() {
 		if err := a.p.confirm(ctx, a.ask); err != nil {
 			return err
@@ -138,13 +143,18 @@ func (a *application) approve(ctx context.Context, pl *plan.Plan) error {
 	return nil
 }
 
-// lockAddresses writes down the addresses that the site's guests get. Images that were locked anew since the plan was made
-// are a reason to plan again.
+// lockAddresses writes down the addresses that the site's guests get. Images and endpoints that were locked anew since the
+// plan was made are a reason to plan again.
 func (a *application) lockAddresses() error {
 	_, err := config.UpdateLock(a.p.global.Dir, func(now *config.Lock) error {
 		for _, i := range a.site.Lock.Images {
 			if entry, ok := now.Image(i.Name); !ok || entry != i {
 				return fmt.Errorf("another jeos has locked image.%s meanwhile, so that the plan is not what was shown. Run the same command again", i.Name)
+			}
+		}
+		for _, e := range a.site.Lock.Endpoints {
+			if entry, ok := now.Endpoint(e.Host); !ok || !slices.Equal(entry.Addresses, e.Addresses) {
+				return fmt.Errorf("another jeos has locked %s meanwhile, so that the plan is not what was shown. Run the same command again", e.Host)
 			}
 		}
 		now.Addresses = a.site.Lock.Addresses

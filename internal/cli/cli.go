@@ -10,6 +10,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
+	"net/netip"
 	"os"
 
 	"github.com/rs/zerolog"
@@ -28,8 +30,10 @@ type System struct {
 	// Which of the streams are terminals. jeos asks questions and draws bars on terminals only.
 	InTerminal, OutTerminal, ErrTerminal bool
 
-	Env     func(string) (string, bool) // as os.LookupEnv
-	Open    Opener
+	Env  func(string) (string, bool) // as os.LookupEnv
+	Open Opener
+	// Resolve finds the addresses of a host, for lock alone, as net.Resolver.LookupNetIP does.
+	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
 	Signals <-chan os.Signal // that ask jeos to end; nil: none come
 	// Release gives signals their usual effect back, which ends the process. It is called once jeos was told to end at
 	// once. Nil: nothing is to be done for that.
@@ -48,9 +52,12 @@ func Process(open Opener, signals <-chan os.Signal, release func()) System {
 		ErrTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 		Env:         os.LookupEnv,
 		Open:        open,
-		Signals:     signals,
-		Release:     release,
-		Scratch:     func() (func(), error) { return scratch(os.LookupEnv) },
+		Resolve: func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		},
+		Signals: signals,
+		Release: release,
+		Scratch: func() (func(), error) { return scratch(os.LookupEnv) },
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 type ApplyOptions struct {
 	AutoApprove     bool
 	NoWait          bool
+	RequireProbes   bool
 	NoRestart       bool
 	ForceStop       bool
 	Parallelism     int
@@ -29,7 +30,8 @@ func newApplyCommand(p *program) *cobra.Command {
 		Long: `Show the plan, ask for approval, and do it. With PLANFILE, which "jeos plan --out" wrote, do exactly that plan and ask
 nothing; it is refused when anything has changed since.
 
-Started guests are waited for until they report ready. The first interrupt lets what is under way finish and says where
+Started guests are waited for until they report ready, which a guest with a guard is when that is closed. What their probes
+say counts with --require-probes alone: a wrong passphrase need not keep other guests from being made. The first interrupt lets what is under way finish and says where
 things stand; the second stops at once. In all cases "jeos plan" shows what is left, and another apply goes on from there.
 
 EXIT STATUS
@@ -42,6 +44,9 @@ EXIT STATUS
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if opt.Parallelism < 1 {
 				return misused(cmd, "The value of --parallelism is wrong: write a whole number of at least 1.")
+			}
+			if opt.RequireProbes && opt.NoWait {
+				return misused(cmd, "--require-probes cannot stand beside --no-wait: the one asks to wait for more, the other for nothing.")
 			}
 			if len(args) == 0 {
 				return runApply(cmd.Context(), p, opt)
@@ -57,6 +62,7 @@ EXIT STATUS
 	flags := cmd.Flags()
 	flags.BoolVar(&opt.AutoApprove, "auto-approve", false, "do not ask")
 	flags.BoolVar(&opt.NoWait, "no-wait", false, "do not wait until started guests are ready")
+	flags.BoolVar(&opt.RequireProbes, "require-probes", false, "wait until the probes of started guests succeed, too")
 	flags.BoolVar(&opt.NoRestart, "no-restart", false, "restart no guest; what needs a restart stays pending")
 	flags.BoolVar(&opt.ForceStop, "force-stop", false, "pull the plug of guests that do not shut down in time")
 	addParallelism(cmd, &opt.Parallelism)
@@ -73,7 +79,7 @@ func runApply(ctx context.Context, p *program, opt ApplyOptions) error {
 		p: p,
 		options: plan.Options{
 			Replace: opt.Replace, Target: opt.Target,
-			NoRestart: opt.NoRestart, ForceStop: opt.ForceStop, NoWait: opt.NoWait,
+			NoRestart: opt.NoRestart, ForceStop: opt.ForceStop, NoWait: opt.NoWait, RequireProbes: opt.RequireProbes,
 		},
 		parallelism: opt.Parallelism,
 		verb:        "Apply",
@@ -95,7 +101,8 @@ func runApplySaved(ctx context.Context, p *program, opt ApplyOptions, name strin
 		return err
 	}
 	options := saved.Options
-	options.NoRestart, options.ForceStop, options.NoWait = opt.NoRestart, opt.ForceStop, opt.NoWait
+	options.NoRestart, options.ForceStop = opt.NoRestart, opt.ForceStop
+	options.NoWait, options.RequireProbes = opt.NoWait, opt.RequireProbes
 	a := &application{p: p, options: options, parallelism: opt.Parallelism, verb: "Apply"}
 	if saved.Options.Destroy {
 		a.verb = "Destroy"

@@ -28,7 +28,7 @@ DIR must be empty or missing. Seeds hold the secrets of the files; only this use
 }
 
 func runBuild(ctx context.Context, p *program, name string) error {
-	s, err := p.load(ctx)
+	s, err := p.loadProven(ctx)
 	if err != nil {
 		return err
 	}

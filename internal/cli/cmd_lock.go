@@ -18,67 +18,84 @@ type LockOptions struct{ Upgrade bool }
 func newLockCommand(p *program) *cobra.Command {
 	var opt LockOptions
 	cmd := &cobra.Command{
-		Use:   "lock [IMAGE]…",
-		Short: "find the files of images on the network and pin them",
+		Use:   "lock [IMAGE | HOST]…",
+		Short: "find images and the servers of tunnels on the network and pin them",
 		Long: `Find the file of every image that the files name by release or URL, check its signature, download it into the cache,
-and pin it in the lock file (` + config.LockFile + `) by its hash. What is pinned already stays; --upgrade looks for a newer
-one. With IMAGE do this for these images only.
+and pin it in the lock file (` + config.LockFile + `) by its hash. Find the addresses of every host that a tunnel of a role
+goes to, and pin them, too. What is pinned already stays; --upgrade looks anew. With IMAGE or HOST do this for these only.
 
-plan and apply never look for images: they use what is pinned, on every machine the same. Put the lock file under version
+plan and apply never look for anything: they use what is pinned, on every machine the same. Put the lock file under version
 control.
 ` + exitStatus,
-		Example: "  jeos lock\n  jeos lock --upgrade noble",
+		Example: "  jeos lock\n  jeos lock --upgrade noble\n  jeos lock --upgrade vpn.example.net",
 		RunE:    func(cmd *cobra.Command, args []string) error { return runLock(cmd.Context(), p, opt, args) },
 	}
-	cmd.Flags().BoolVar(&opt.Upgrade, "upgrade", false, "look for newer files of images that are pinned already")
+	cmd.Flags().BoolVar(&opt.Upgrade, "upgrade", false, "look again for what is pinned already")
 	return cmd
 }
 
 func runLock(ctx context.Context, p *program, opt LockOptions, args []string) error {
-	requests, lock, files, diags := config.LoadImages(p.configOptions(ctx))
+	requests, lock, files, diags := config.LoadRequests(p.configOptions(ctx))
 	if diags.HasErrors() {
 		return &invalid{files, diags}
 	}
 	p.diagnose(files, diags)
-	names, err := chosenNames("image with a release or URL", requestNames(requests), args)
+	names, err := chosenNames("image with a release or URL, and no host of a tunnel,", requestNames(requests), args)
 	if err != nil {
 		return err
 	}
-	client, err := p.imageClient()
-	if err != nil {
-		return err
-	}
-	l := &locking{client: client, requests: map[string]config.ImageRequest{}, locked: map[string]config.LockedImage{}}
+	l := &locking{requests: map[string]config.ImageRequest{}, locked: map[string]config.LockedImage{}}
 	var open []string
-	for _, r := range requests {
+	for _, r := range requests.Images {
 		l.requests[r.Name] = r
 		if slices.Contains(names, r.Name) && (opt.Upgrade || r.Locked == nil) {
 			open = append(open, r.Name)
 		}
 	}
-	fetchErr := p.fetch(ctx, open, l.lock)
+	if len(open) > 0 {
+		if l.client, err = p.imageClient(); err != nil {
+			return err
+		}
+	}
+	hosts := slices.DeleteFunc(requests.Hosts, func(r config.HostRequest) bool { return !slices.Contains(names, r.Host) })
+	found, incomplete := p.locateHosts(ctx, hosts, opt.Upgrade)
+	if err := p.fetch(ctx, open, l.lock); err != nil {
+		incomplete = err
+	}
 	_, err = config.UpdateLock(p.global.Dir, func(now *config.Lock) error {
 		now.Retain(lock)
-		for _, found := range l.locked { // also when another one failed
-			now.SetImage(found)
+		for _, image := range l.locked { // also when another one failed
+			now.SetImage(image)
+		}
+		for _, endpoint := range found {
+			now.SetEndpoint(endpoint)
 		}
 		return nil
 	})
 	if err != nil {
 		return failed("Writing the lock file failed", err)
 	}
-	for _, name := range names {
-		if text := l.outcome(name); text != "" {
-			fmt.Fprintf(p.out, "image.%s: %s\n", name, printable(text))
+	for _, r := range requests.Images {
+		if text := l.outcome(r.Name); text != "" && slices.Contains(names, r.Name) {
+			fmt.Fprintf(p.out, "image.%s: %s\n", r.Name, printable(text))
 		}
 	}
-	return fetchErr
+	for _, r := range hosts {
+		if text := hostOutcome(r, found); text != "" {
+			fmt.Fprintf(p.out, "endpoint.%s: %s\n", r.Host, text)
+		}
+	}
+	return incomplete
 }
 
-func requestNames(requests []config.ImageRequest) []string {
-	names := make([]string, len(requests))
-	for i, r := range requests {
-		names[i] = r.Name
+// requestNames returns the names of images and hosts, as the command line gives them.
+func requestNames(requests *config.Requests) []string {
+	var names []string
+	for _, r := range requests.Images {
+		names = append(names, r.Name)
+	}
+	for _, r := range requests.Hosts {
+		names = append(names, r.Host)
 	}
 	return names
 }

@@ -28,6 +28,8 @@ func newPlanCommand(p *program) *cobra.Command {
 		Long: `Compare the files with what the host has and show what apply would do. Nothing is changed; where libvirt has a
 read-only socket, that one is used.
 
+The paths by which guests behind a tunnel can reach the outside come first. A site that has one around the tunnel is refused.
+
 What was done by hand to the network cards, networks and devices of a guest is security drift. It is shown first.
 
 EXIT STATUS
@@ -57,7 +59,11 @@ func addSelection(cmd *cobra.Command, replace, target *addrFlag) {
 }
 
 func runPlan(ctx context.Context, p *program, opt PlanOptions) error {
-	s, err := p.load(ctx)
+	load := p.loadProven
+	if opt.Destroy {
+		load = p.load // whatever is wrong with a site, it can be taken down
+	}
+	s, err := load(ctx)
 	if err != nil {
 		return err
 	}
@@ -69,7 +75,7 @@ func runPlan(ctx context.Context, p *program, opt PlanOptions) error {
 	options := plan.Options{Destroy: opt.Destroy, Replace: opt.Replace, Target: opt.Target}
 	pl, err := p.makePlan(ctx, hv, s, options)
 	if pl != nil {
-		p.showPlan(pl, s.uri, opt.JSON)
+		p.showSitePlan(pl, s, opt.JSON)
 	}
 	if err != nil {
 		return err
@@ -88,13 +94,22 @@ func runPlan(ctx context.Context, p *program, opt PlanOptions) error {
 	return errChanges
 }
 
-// showPlan writes the plan to standard output.
-func (p *program) showPlan(pl *plan.Plan, uri string, asJSON bool) {
+// showSitePlan writes the paths of confined guests and the plan to standard output.
+func (p *program) showSitePlan(pl *plan.Plan, s *site, asJSON bool) {
 	if asJSON {
-		pl.WriteJSON(p.out, uri) // p.out never fails
+		p.writeWithPaths(s.paths, func(b *bytes.Buffer) error { return pl.WriteJSON(b, s.uri) }) // p.out never fails
 		return
 	}
-	pl.WriteText(p.out, plan.TextOptions{URI: uri, Color: p.outColor()})
+	if len(s.paths) > 0 {
+		p.writePathsBlock(s.paths)
+		fmt.Fprintln(p.out)
+	}
+	p.showPlan(pl, s.uri)
+}
+
+// showPlan writes the plan to standard output.
+func (p *program) showPlan(pl *plan.Plan, uri string) {
+	pl.WriteText(p.out, plan.TextOptions{URI: uri, Color: p.outColor()}) // p.out never fails
 }
 
 // savePlan writes the plan to a file that only this user can read, whole or not at all.

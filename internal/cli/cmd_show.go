@@ -57,7 +57,7 @@ func runShowPlan(p *program, opt ShowOptions, name string) error {
 		return failed("Reading the plan failed", err)
 	}
 	fmt.Fprintf(p.out, "Saved plan of site %s for %s\n\n", printable(saved.Site), printable(saved.URI))
-	p.showPlan(pl, printable(saved.URI), false)
+	p.showPlan(pl, printable(saved.URI))
 	return nil
 }
 

@@ -102,11 +102,12 @@ func volumeNotes(o *plan.Object, actual *plan.Actual) []string {
 	return notes
 }
 
-// only returns the object of an address and, for a guest, its disks.
+// only returns the object of an address and, for a guest, its disks and filters.
 func (l *listing) only(a plan.Addr) []object {
 	return slices.DeleteFunc(slices.Clone(l.Objects), func(o object) bool {
-		disk := a.Kind == plan.KindGuest && strings.HasPrefix(o.Address, string(plan.KindVolume)+"."+a.Name+".")
-		return o.Address != a.String() && !disk
+		kind, name, _ := strings.Cut(o.Address, ".")
+		part := kind == string(plan.KindVolume) || kind == string(plan.KindFilter)
+		return o.Address != a.String() && !(a.Kind == plan.KindGuest && part && strings.HasPrefix(name, a.Name+"."))
 	})
 }
 
@@ -138,6 +139,13 @@ func (o *object) writeText(w io.Writer, color bool) {
 		width = max(width, len(name))
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Attrs)) {
+		if strings.HasPrefix(o.Address, string(plan.KindFilter)+".") { // whose value has one rule a line
+			fmt.Fprintf(w, "    %s:\n", name)
+			for rule := range strings.SplitSeq(o.Attrs[name], "\n") {
+				fmt.Fprintf(w, "        %s\n", printable(rule))
+			}
+			continue
+		}
 		live := ""
 		if value, ok := o.Live[name]; ok {
 			live = "  # runs with " + printable(value)

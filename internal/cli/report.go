@@ -66,11 +66,6 @@ func (p *program) diagnose(files map[string]*hcl.File, diags hcl.Diagnostics) {
 	diag.Text(p.err, files, diags, opt) // p.err never fails
 }
 
-// writeDiagnosticsJSON writes diagnostics as the answer.
-func (p *program) writeDiagnosticsJSON(files map[string]*hcl.File, diags hcl.Diagnostics) error {
-	return diag.JSON(p.out, files, diags, p.diagOptions())
-}
-
 func (p *program) diagOptions() diag.Options {
 	dir, err := os.Getwd()
 	if err != nil {

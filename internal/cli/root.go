@@ -53,7 +53,7 @@ func newRootCommand(p *program) *cobra.Command {
 		newValidateCommand(p), newFmtCommand(p),
 		newPlanCommand(p), newApplyCommand(p), newDestroyCommand(p), newBuildCommand(p),
 		newShowCommand(p), newStatusCommand(p), newConsoleCommand(p), newGraphCommand(p), newOutputCommand(p),
-		newImageCommand(p), newLockCommand(p),
+		newImageCommand(p), newLockCommand(p), newRoleCommand(p),
 		newCompletionCommand(), newVersionCommand(p),
 	)
 	root.SetHelpCommand(newHelpCommand())

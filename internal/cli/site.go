@@ -13,7 +13,9 @@ import (
 	"jeos/builders"
 	"jeos/internal/config"
 	"jeos/internal/images"
+	"jeos/internal/topology"
 	"jeos/plan"
+	"jeos/templates"
 )
 
 const defaultURI = "qemu:///system"
@@ -23,6 +25,7 @@ type site struct {
 	*config.Site
 	uri   string // of libvirt
 	files map[string]*hcl.File
+	paths []topology.Path // of confined guests to the outside; nil until prove was called
 }
 
 // load reads the site in the folder. Warnings are shown at once; errors are returned.
@@ -32,7 +35,16 @@ func (p *program) load(ctx context.Context) (*site, error) {
 		return nil, &invalid{files, diags}
 	}
 	p.diagnose(files, diags)
-	return &site{loaded, p.uri(loaded), files}, nil
+	return &site{Site: loaded, uri: p.uri(loaded), files: files}, nil
+}
+
+// loadProven reads the site in the folder and refuses one whose packets have a way around its tunnels.
+func (p *program) loadProven(ctx context.Context) (*site, error) {
+	s, err := p.load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s, p.prove(s)
 }
 
 func (p *program) loadRaw(ctx context.Context) (*config.Site, map[string]*hcl.File, hcl.Diagnostics) {
@@ -51,6 +63,7 @@ func (p *program) configOptions(ctx context.Context) config.Options {
 		Env:     p.sys.Env,
 		Home:    p.home(),
 		Version: currentVersion().required(),
+		Roles:   templates.Roles,
 		Image: func(path string) (config.ImageFile, error) {
 			info, err := images.Inspect(ctx, path, p.cacheDir())
 			if err != nil {
@@ -126,6 +139,11 @@ func (p *program) makePlan(ctx context.Context, hv plan.Reader, s *site, opt pla
 	}
 	if builders.NeedsKVM(s.Site, inv, opt) {
 		if inv.KVM, err = hv.KVM(ctx); err != nil {
+			return nil, failed("Reading the host failed", err)
+		}
+	}
+	if builders.NeedsDevices(s.Site, opt) {
+		if inv.Devices, err = hv.Devices(ctx); err != nil {
 			return nil, failed("Reading the host failed", err)
 		}
 	}

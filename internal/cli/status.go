@@ -40,6 +40,9 @@ type guestStatus struct {
 	Addresses []string `json:"addresses"`
 	HostKeys  []string `json:"host_keys"`
 	Errors    []string `json:"errors"`
+
+	Guard  *plan.Check  `json:"guard"` // null: it has none, or nobody knows
+	Probes []plan.Check `json:"probes"`
 }
 
 // askGuests asks the named guests, all at once.
@@ -69,7 +72,7 @@ func newGuestStatus(s *site, g config.Guest, actual *plan.Actual) guestStatus {
 	addr := plan.Addr{Kind: plan.KindGuest, Name: g.Name}
 	st := guestStatus{
 		Address: addr.String(), Domain: builders.DomainName(s.Name, g.Name), ShouldRun: g.Running,
-		State: "missing", Addresses: []string{}, HostKeys: []string{}, Errors: []string{},
+		State: "missing", Addresses: []string{}, HostKeys: []string{}, Errors: []string{}, Probes: []plan.Check{},
 	}
 	if obj := actual.Objects[addr]; obj != nil {
 		st.State, st.Domain = stateText(obj.State), obj.Host
@@ -94,6 +97,7 @@ func (g *guestStatus) ask(ctx context.Context, hv plan.Hypervisor) {
 		g.Addresses = append(g.Addresses, r.Addresses...)
 		g.HostKeys = append(g.HostKeys, r.HostKeys...)
 		g.Errors = append(g.Errors, r.Errors...)
+		g.Guard, g.Probes = r.Guard, append(g.Probes, r.Probes...)
 	}
 }
 
@@ -117,8 +121,34 @@ func (s *status) writeText(w io.Writer, color bool) {
 	}
 	t.Flush()
 	for _, g := range s.Guests {
+		g.writeChecks(w, color)
 		for _, e := range g.Errors {
 			fmt.Fprintln(w, paint(color, red, g.Address+": "+printable(e)))
+		}
+	}
+}
+
+// writeChecks writes a line for the guard and one for each probe: "guest.vpn: guard closed", "guest.vpn: tunnel: up".
+func (g *guestStatus) writeChecks(w io.Writer, color bool) {
+	good := func(text string) { fmt.Fprintln(w, g.Address+": "+text) }
+	bad := func(text, why string) {
+		if why != "" {
+			text += ": " + printable(why)
+		}
+		fmt.Fprintln(w, paint(color, red, g.Address+": "+text))
+	}
+	switch {
+	case g.Guard == nil:
+	case g.Guard.OK:
+		good("guard closed")
+	default:
+		bad("guard open", g.Guard.Text)
+	}
+	for _, p := range g.Probes {
+		if p.OK {
+			good(printable(p.Name) + ": " + cmp.Or(printable(p.Text), "good"))
+		} else {
+			bad(printable(p.Name)+" fails", p.Text)
 		}
 	}
 }
@@ -130,6 +160,8 @@ func (g *guestStatus) readiness() string {
 		return "-"
 	case g.Ready:
 		return "yes"
+	case g.Guard != nil && !g.Guard.OK && g.CloudInit == "done":
+		return "no (guard open)"
 	case g.Stage != "":
 		return "no (" + printable(g.Stage) + ")"
 	}

@@ -69,7 +69,8 @@ func (l *loader) assignAddresses() {
 	a.each(a.claim)
 	a.each(a.recall)
 	a.each(a.invent)
-	a.each(func(h holder) { h.nic.finish() })
+	a.each(func(h holder) { slices.SortFunc(h.nic.Addresses, comparePrefixes) })
+	a.connect()
 	l.addressed = true
 }
 
@@ -189,15 +190,20 @@ func (a *assignment) record(h holder) {
 	a.site.Lock.setAddress(entry)
 }
 
-// finish derives what follows from the addresses.
-func (n *nic) finish() {
-	slices.SortFunc(n.Addresses, func(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) })
-	if !n.DefaultRoute {
-		return
+func comparePrefixes(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) }
+
+// reach returns those of the addresses that are on the nic's own ranges.
+func (n *nic) reach(addresses []netip.Addr) []netip.Addr {
+	return slices.DeleteFunc(slices.Clone(addresses), func(addr netip.Addr) bool {
+		return !slices.ContainsFunc(n.Addresses, func(p netip.Prefix) bool { return p.Contains(addr) })
+	})
+}
+
+// plain returns the nic's own addresses without their lengths.
+func (n *nic) plain() []netip.Addr {
+	var addresses []netip.Addr
+	for _, p := range n.Addresses {
+		addresses = append(addresses, p.Addr())
 	}
-	for _, host := range n.network.Host {
-		if slices.ContainsFunc(n.Addresses, func(p netip.Prefix) bool { return p.Contains(host) }) {
-			n.Gateways = append(n.Gateways, host)
-		}
-	}
+	return addresses
 }

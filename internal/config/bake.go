@@ -13,6 +13,7 @@ const agentPackage = "qemu-guest-agent"
 
 // bakedImage reads what decides what a baked image is worth; nil when its base is not known.
 func (s *section) bakedImage() *Image {
+	s.releases[s.block.name] = s.releaseOf("base")
 	base := s.imageReference("base")
 	if base == nil {
 		return nil

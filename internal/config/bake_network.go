@@ -28,7 +28,7 @@ func (s *section) loadBakeNetwork(img *Image) {
 		s.add(s.block.args["cidr"].NameRange, "Misplaced argument", "cidr is the range of the network that a bake has of its own, and this one"+
 			" uses a network of the site. Remove one of the two arguments.")
 	case s.has("network"):
-		if n := s.networkReference(); n != nil {
+		if n := s.networkReference("network"); n != nil {
 			img.Bake.NIC = s.joinNetwork(img, n)
 		}
 	case s.has("cidr"):

@@ -1,12 +1,13 @@
 package config
 
 import (
-	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	hcljson "github.com/hashicorp/hcl/v2/json"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -17,14 +18,15 @@ func isSensitive(v cty.Value) bool { return v.HasMarkDeep(sensitiveMark{}) }
 
 // sensitiveHelp says where sensitive values may stand.
 const sensitiveHelp = "Sensitive values may stand in the content of a file, in run, in password and hashed_password of a" +
-	" user, in cloud_config, in mirror and proxy of apt, and in outputs with sensitive = true. Use a value that is not" +
-	" sensitive, or nonsensitive(…) if it is none in truth."
+	" user, in cloud_config, in mirror and proxy of apt, in arguments of roles that take secrets, and in outputs with" +
+	" sensitive = true. Use a value that is not sensitive, or nonsensitive(…) if it is none in truth."
 
 // scope says what an expression may refer to.
 type scope struct {
 	roots []string
 	each  cty.Value       // object with key and value; cty.NilVal outside of for_each
 	needs map[string]bool // collects the names of the guests that are referred to; nil: nobody asks
+	early bool            // of guests nothing but the names is known
 }
 
 var (
@@ -32,6 +34,9 @@ var (
 	scopeJeos      = &scope{roots: []string{"var", "path"}}
 	scopeSite      = &scope{roots: []string{"var", "local", "image", "network", "guest", "path"}}
 )
+
+// earlyScope is a scope in which of guests nothing but the names is known.
+func earlyScope(sc *scope) *scope { return &scope{roots: sc.roots, each: sc.each, early: true} }
 
 func (sc *scope) allows(kind string) bool {
 	return slices.Contains(sc.roots, kind) || kind == "each" && sc.each != cty.NilVal
@@ -52,9 +57,14 @@ func (l *loader) evaluate(expr hcl.Expression, sc *scope) cty.Value {
 		return cty.DynamicVal
 	}
 	l.noteNeeds(refs, sc)
-	value, diags := expr.Value(l.context(refs, sc))
-	l.reword(diags)
-	l.diags = append(l.diags, diags...)
+	ctx := l.context(refs, sc)
+	if diag := sensitiveKey(expr, ctx); diag != nil {
+		l.diags = append(l.diags, diag)
+		return cty.DynamicVal
+	}
+	l.marked = false
+	value, diags := expr.Value(ctx)
+	l.report(diags, expr, ctx)
 	if diags.HasErrors() {
 		return cty.DynamicVal
 	}
@@ -65,13 +75,40 @@ func (l *loader) evaluate(expr hcl.Expression, sc *scope) cty.Value {
 	return value
 }
 
-// reword changes diagnostics of HCL that show parts of values, which may be sensitive, and one that depends on the order
-// of a map.
-func (l *loader) reword(diags hcl.Diagnostics) {
+// sensitiveKey finds a key of an object in JSON that is sensitive, which HCL cannot evaluate.
+func sensitiveKey(expr hcl.Expression, ctx *hcl.EvalContext) *hcl.Diagnostic {
+	if !hcljson.IsJSONExpression(expr) {
+		return nil
+	}
+	inner, _ := hcl.ExprList(expr)
+	pairs, _ := hcl.ExprMap(expr)
+	for _, pair := range pairs {
+		if key, _ := pair.Key.Value(ctx); isSensitive(key) {
+			return problem(pair.Key.Range(), "Sensitive value in a wrong place",
+				"A key of an object cannot be sensitive in JSON. Use one that is not, or write this block in a file of HCL's native syntax.")
+		}
+		inner = append(inner, pair.Value)
+	}
+	for _, expr := range inner {
+		if diag := sensitiveKey(expr, ctx); diag != nil {
+			return diag
+		}
+	}
+	return nil
+}
+
+// report collects diagnostics of HCL about an expression. It changes those that show parts of values, which may be
+// sensitive, and one that depends on the order of a map.
+func (l *loader) report(diags hcl.Diagnostics, expr hcl.Expression, ctx *hcl.EvalContext) {
 	for _, diag := range diags {
-		call, ok := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](diag)
+		if diag.EvalContext != nil {
+			diag.EvalContext = ctx // without variables of loops, which have lost their marks
+		}
+		call, isCall := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](diag)
 		switch {
-		case ok && errors.Is(call.FunctionCallError(), errDiscreet):
+		case isCall && call.FunctionCallError() != nil && usesSensitive(expr, ctx): // loops lose marks
+			diag.Detail = fmt.Sprintf("The call of %s failed. The reason is not shown, because a value here is sensitive. Look at its arguments.",
+				call.CalledFunctionName())
 			diag.Extra = hidden{}
 		case diag.Summary == "Call to unknown function":
 			suggest(diag, sortedKeys(l.functions))
@@ -84,7 +121,22 @@ func (l *loader) reword(diags hcl.Diagnostics) {
 			diag.Detail = "The results for true and for false are of different types. Make them alike."
 		}
 	}
+	l.diags = append(l.diags, diags...)
 }
+
+// usesSensitive reports whether anything that an expression refers to is sensitive.
+func usesSensitive(expr hcl.Expression, ctx *hcl.EvalContext) bool {
+	return slices.ContainsFunc(expr.Variables(), func(t hcl.Traversal) bool {
+		value, diags := t.TraverseAbs(ctx)
+		if diags.HasErrors() {
+			value = ctx.Variables[t.RootName()]
+		}
+		return isSensitive(value)
+	})
+}
+
+// unnamedMark is the mark of what is not known of guests in an early scope.
+type unnamedMark struct{}
 
 // context makes the smallest context that an expression with these references can be evaluated in.
 func (l *loader) context(refs []reference, sc *scope) *hcl.EvalContext {
@@ -93,12 +145,16 @@ func (l *loader) context(refs []reference, sc *scope) *hcl.EvalContext {
 		if wanted[ref.kind] == nil {
 			wanted[ref.kind] = map[string]cty.Value{}
 		}
-		for name, value := range l.values[ref.kind] {
+		values := l.values[ref.kind]
+		if ref.kind == "guest" && sc.early {
+			values = l.early
+		}
+		for name, value := range values {
 			if ref.name == "" {
 				wanted[ref.kind][name] = value
 			}
 		}
-		if value, ok := l.values[ref.kind][ref.name]; ok {
+		if value, ok := values[ref.name]; ok {
 			wanted[ref.kind][ref.name] = value
 		}
 	}

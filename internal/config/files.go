@@ -44,14 +44,32 @@ func filesWith(dir string, suffixes ...string) ([]string, error) {
 // readFile reads a regular file of at most limit bytes; symbolic links are followed. It never blocks on a FIFO or a
 // device. The error is a clause for people that names the path as it is given in shown.
 func readFile(path, shown string, limit int64) ([]byte, error) {
-	info, err := os.Stat(path)
+	return readRegular(os.Stat, os.OpenFile, path, shown, limit)
+}
+
+// readBeside is readFile for a file in a folder. Neither the name nor symbolic links lead out of the folder.
+func readBeside(folder, name string, limit int64) ([]byte, error) {
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, fileError(name, err)
+	}
+	defer root.Close()
+	return readRegular(root.Stat, root.OpenFile, name, name, limit)
+}
+
+func readRegular(
+	stat func(path string) (fs.FileInfo, error),
+	open func(path string, flag int, mode fs.FileMode) (*os.File, error),
+	path, shown string, limit int64,
+) ([]byte, error) {
+	info, err := stat(path)
 	if err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is %s, not a file", quote(shown), kindOf(info.Mode()))
 	}
 	if err != nil {
 		return nil, fileError(shown, err)
 	}
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // it may have become a FIFO since
+	f, err := open(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // it may have become a FIFO since
 	if err != nil {
 		return nil, fileError(shown, err)
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,11 +14,24 @@ import (
 	"github.com/zclconf/go-cty/cty/function/stdlib"
 )
 
+// pureFunctions returns those that depend on nothing but their arguments, for roles.
+func (l *loader) pureFunctions() map[string]function.Function {
+	pure := maps.Clone(l.functions)
+	for name := range l.fileFunctions() {
+		delete(pure, name)
+	}
+	for _, name := range []string{"env", "templatefile"} {
+		delete(pure, name)
+	}
+	return pure
+}
+
 // makeFunctions returns what expressions can call, by the names that Terraform gave them. None depends on time or
 // chance. An error of a function never shows a sensitive argument.
 func (l *loader) makeFunctions() map[string]function.Function {
 	all := standardFunctions()
-	for _, more := range []map[string]function.Function{l.fileFunctions(), networkFunctions(), encodingFunctions(), {"env": l.envFunction()}} {
+	all["sensitive"] = l.sensitiveFunction()
+	for _, more := range []map[string]function.Function{l.fileFunctions(), networkFunctions(), encodingFunctions(), {"env": l.envFunction(), "pci": pciFunction()}} {
 		for name, f := range more {
 			all[name] = f
 		}
@@ -59,7 +73,7 @@ func standardFunctions() map[string]function.Function {
 		"tostring": stdlib.MakeToFunc(cty.String), "tolist": stdlib.MakeToFunc(cty.List(cty.DynamicPseudoType)),
 		"tomap": stdlib.MakeToFunc(cty.Map(cty.DynamicPseudoType)), "toset": stdlib.MakeToFunc(cty.Set(cty.DynamicPseudoType)),
 
-		"sensitive": sensitiveFunction(), "nonsensitive": nonsensitiveFunction(),
+		"nonsensitive": nonsensitiveFunction(),
 	}
 }
 
@@ -215,11 +229,13 @@ func anything(name string) function.Parameter {
 	}
 }
 
-func sensitiveFunction() function.Function {
+// sensitiveFunction also notes that it was called: loops lose the mark.
+func (l *loader) sensitiveFunction() function.Function {
 	return function.New(&function.Spec{
 		Params: []function.Parameter{anything("value")},
 		Type:   func(args []cty.Value) (cty.Type, error) { return args[0].Type(), nil },
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			l.marked = true
 			return args[0].Mark(sensitiveMark{}), nil
 		},
 	})

@@ -82,6 +82,15 @@ func TestFunctions(t *testing.T) {
 		{`sum(["x"])`, "error a list of numbers is required"},
 		{`startswith("abc", "ab") && endswith("abc", "bc") && strcontains("abc", "b")`, "true"},
 
+		{`jsonencode(pci("8086:2723"))`, `{"address":null,"id":"8086:2723"}`},
+		{`jsonencode(pci("0000:03:1F.7"))`, `{"address":"0000:03:1f.7","id":null}`},
+		{`pci("ABCD:00ef").id`, "abcd:00ef"},
+		{`pci("03:00.0")`, "error a device is named by"},
+		{`pci("0000:03:20.0")`, "error a device is named by"},
+		{`pci("0000:03:00.8")`, "error a device is named by"},
+		{`pci("8086:2723 ")`, "error a device is named by"},
+		{`pci("")`, "error a device is named by"},
+
 		{`file("a.txt")`, "A\n"},
 		{`file("~/h.txt")`, "h"},
 		{`file("${path.site}/a.txt")`, "A\n"},

@@ -117,7 +117,7 @@ image "wifi" {
 		_, files, diags := config.Load(opt)
 		checkDiagnostics(t, files, diags)
 		render(t, dir, files, diags)
-		requests, lock, files, diags := config.LoadImages(opt)
+		requests, lock, files, diags := config.LoadRequests(opt)
 		checkDiagnostics(t, files, diags)
 		if (requests == nil) != diags.HasErrors() {
 			t.Fatalf("requests %v, diagnostics %v", requests, diags)
@@ -128,7 +128,7 @@ image "wifi" {
 		if err := os.WriteFile(filepath.Join(dir, config.LockFile), lock.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		_, again, _, diags := config.LoadImages(opt)
+		_, again, _, diags := config.LoadRequests(opt)
 		if diags.HasErrors() || string(again.Bytes()) != string(lock.Bytes()) {
 			t.Fatalf("wrote\n%s\nread\n%s\n%v", lock.Bytes(), again.Bytes(), diags)
 		}

@@ -31,11 +31,13 @@ const (
 // addressesNode stands for the assignment of addresses, which needs the nics of all guests.
 const addressesNode = "addresses"
 
-func nicsNode(guest string) string { return "nics of guest." + guest }
+func namesNode(guest string) string { return "for_each of guest." + guest }
+func roleNode(guest string) string  { return "role of guest." + guest }
+func nicsNode(guest string) string  { return "nics of guest." + guest }
 
-// runGraph makes all values that can be referred to whose names begin with prefix, each after those that it refers to
-// itself, which are made, too.
-func (l *loader) runGraph(prefix string) {
+// runGraph makes all values that can be referred to, each after those that it refers to itself. With prefixes, it makes
+// those whose names begin with one of them, and what they need.
+func (l *loader) runGraph(prefixes ...string) {
 	nodes := l.nodes()
 	var path []string // from the root to the node being visited
 	var visit func(name string)
@@ -59,7 +61,8 @@ func (l *loader) runGraph(prefix string) {
 		n.mark = visited
 	}
 	for _, name := range sortedKeys(nodes) {
-		if nodes[name].mark == unvisited && strings.HasPrefix(name, prefix) {
+		wanted := func(prefix string) bool { return strings.HasPrefix(name, prefix) }
+		if nodes[name].mark == unvisited && (len(prefixes) == 0 || slices.ContainsFunc(prefixes, wanted)) {
 			visit(name)
 		}
 	}
@@ -75,8 +78,8 @@ func (l *loader) reportCycle(nodes map[string]*node, path []string, closing edge
 	remedy := "Break it by writing one of the values out."
 	if i := slices.Index(cycle, addressesNode); i >= 0 {
 		cycle = append(cycle[i+1:], cycle[:i+1]...) // begin with what the user wrote
-		remedy = "The addresses of all guests are assigned together, from all nic blocks, so a nic block and its for_each" +
-			" cannot use an address or MAC of a guest. " + remedy
+		remedy = "The addresses of all guests are assigned together, from all nic blocks and roles, so neither these nor for_each" +
+			" can use an address or MAC of a guest. " + remedy
 	}
 	cycle = append(cycle, cycle[0])
 	first := slices.IndexFunc(nodes[cycle[0]].refs, func(e edge) bool { return e.to == cycle[1] })
@@ -116,24 +119,67 @@ func (l *loader) nodes() map[string]*node {
 		addresses.refs = append(addresses.refs, edge{"network." + name, l.blocks["network"][name].at})
 	}
 	for _, name := range sortedKeys(l.blocks["guest"]) {
-		b := l.blocks["guest"][name]
-		identity := &node{name: nicsNode(name), refs: l.argumentEdges(b, "for_each")}
-		for _, nic := range b.parts["nic"] {
-			identity.refs = append(identity.refs, l.argumentEdges(nic)...)
+		for _, n := range l.guestNodes(l.blocks["guest"][name]) {
+			add(n)
 		}
-		identity.make = func() { l.loadInstances(b) }
-		identity.fail = func() {}
-		add(identity)
-		addresses.refs = append(addresses.refs, edge{identity.name, b.at})
-		add(&node{
-			name: "guest." + name,
-			refs: []edge{{addressesNode, b.at}},
-			make: func() { l.values["guest"][name] = l.guestValue(b) },
-			fail: func() { l.values["guest"][name] = cty.DynamicVal },
-		})
+		addresses.refs = append(addresses.refs, edge{nicsNode(name), l.blocks["guest"][name].at})
 	}
 	add(addresses)
 	return nodes
+}
+
+// guestNodes returns the nodes of a guest: its names, its role, its nics, and what it is worth.
+func (l *loader) guestNodes(b *block) []*node {
+	fail := func() { l.broken[b.name] = true }
+	names := &node{
+		name: namesNode(b.name),
+		refs: l.argumentEdges(b, "for_each"),
+		make: func() { l.expand(b) },
+		fail: func() { fail(); l.early[b.name] = cty.DynamicVal },
+	}
+	nics := &node{
+		name: nicsNode(b.name),
+		refs: []edge{{names.name, b.at}},
+		make: func() { l.loadInstances(b) },
+		fail: fail,
+	}
+	for _, nic := range b.parts["nic"] {
+		for _, name := range sortedKeys(nic.args) {
+			if name == "via" {
+				nics.refs = append(nics.refs, l.earlyEdges(nic.args[name].Expr)...)
+			} else {
+				nics.refs = append(nics.refs, l.edges(nic.args[name].Expr)...)
+			}
+		}
+	}
+	worth := &node{
+		name: "guest." + b.name,
+		refs: []edge{{addressesNode, b.at}},
+		make: func() { l.values["guest"][b.name] = l.guestValue(b) },
+		fail: func() { l.values["guest"][b.name] = cty.DynamicVal },
+	}
+	if len(b.parts["role"]) == 0 {
+		return []*node{names, nics, worth}
+	}
+	role := &node{
+		name: roleNode(b.name),
+		refs: append(l.roleEdges(b), edge{names.name, b.at}),
+		make: func() { l.identifyRole(b) },
+		fail: fail,
+	}
+	nics.refs = append(nics.refs, edge{role.name, b.parts["role"][0].at})
+	return []*node{names, role, nics, worth}
+}
+
+// earlyEdges are edges for an expression in a scope that knows guests by their names alone.
+func (l *loader) earlyEdges(expr hcl.Expression) []edge {
+	edges := l.edges(expr)
+	for i, e := range edges {
+		if name, ok := strings.CutPrefix(e.to, "guest."); ok {
+			edges[i].to = namesNode(name)
+		}
+	}
+	return edges
 }
 
 // edges returns where the references of an expression lead.

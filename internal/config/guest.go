@@ -23,13 +23,16 @@ func (l *loader) loadGuest(inst *instance) Guest {
 	s.loadMachine(&g)
 	s.loadSystem(&g)
 	g.Apt = s.loadApt()
-	for _, n := range inst.nics {
-		n.NIC.DNS, n.NIC.MTU = n.network.DNS, n.network.MTU
-		g.NICs = append(g.NICs, n.NIC)
-	}
 	s.loadDisks(&g)
 	s.loadUsers(&g)
 	g.Files = s.loadFiles("guest "+quote(g.Name), g.Run)
+	if inst.role != nil {
+		s.expandRole(&g, inst)
+	}
+	for _, n := range inst.nics {
+		n.describe(inst)
+		g.NICs = append(g.NICs, n.NIC)
+	}
 	delete(inst.scope.needs, inst.name)
 	g.Needs = sortedKeys(inst.scope.needs)
 	return g

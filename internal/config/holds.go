@@ -55,30 +55,50 @@ func (l *loader) checkPackages(inst *instance, g *Guest) {
 	if !ok || len(missing) == 0 {
 		return
 	}
-	at, them := l.section(inst.block, inst.scope).at("packages"), "them"
+	s := l.section(inst.block, inst.scope)
+	at, them := s.at("packages"), "them"
+	if g.Role != nil && !s.has("packages") {
+		at = inst.role.block.at
+	}
 	if len(missing) == 1 {
 		them = "it"
 	}
-	why := "No nic of this guest has a way out, apt names no mirror or proxy"
-	if len(g.NICs) == 0 {
+	why, gateway := "No nic of this guest has a way out, apt names no mirror or proxy", gatewayOut(g)
+	switch {
+	case len(g.NICs) == 0:
 		why = "A guest without a nic installs nothing"
+	case gateway != "":
+		why = fmt.Sprintf("The only way out of this guest is guest %s, which may not be open yet when this one boots first", quote(gateway))
 	}
 	remedy := fmt.Sprintf("list %s in provides of that image; otherwise bake an image that holds %s, and use it:\n\n%s", them, them,
 		l.bakeExample(img.Name, missing))
+	holds := fmt.Sprintf("nobody knows whether the image %s at %s holds %s. If it does,", quote(img.Name), img.Origin, list(missing))
 	if c.complete {
-		l.add(at, "Packages cannot be installed", "%s, and the image %s at %s does not hold %s. If another package stands in for %s, %s",
-			why, quote(img.Name), img.Origin, list(missing), them, remedy)
+		holds = fmt.Sprintf("the image %s at %s does not hold %s. If another package stands in for %s,", quote(img.Name), img.Origin, list(missing), them)
+	}
+	detail := why + ", and " + holds + " " + remedy
+	if c.complete && gateway == "" {
+		l.add(at, "Packages cannot be installed", "%s", detail)
 		return
 	}
-	l.warn(at, "Packages may not be there", "%s, and nobody knows whether the image %s at %s holds %s. If it does, %s",
-		why, quote(img.Name), img.Origin, list(missing), remedy)
+	l.warn(at, "Packages may not be there", "%s", detail)
 }
 
-// reachesPackages reports whether a guest has a way to where packages come from: out of its networks, or to a mirror or
-// proxy, which may be on any of them.
+// reachesPackages reports whether a guest has a way to where packages come from: out of its networks, with no other guest
+// between, or to a mirror or proxy, which may be on any of them.
 func reachesPackages(g *Guest) bool {
-	out := slices.ContainsFunc(g.NICs, func(n NIC) bool { return n.DefaultRoute })
+	out := slices.ContainsFunc(g.NICs, func(n NIC) bool { return n.DefaultRoute && n.Via == "" })
 	return out || len(g.NICs) > 0 && g.Apt != (Apt{})
+}
+
+// gatewayOut returns the guest that is the way out of another one, or "".
+func gatewayOut(g *Guest) string {
+	for _, n := range g.NICs {
+		if n.DefaultRoute {
+			return n.Via
+		}
+	}
+	return ""
 }
 
 var notIdentifierRE = regexp.MustCompile(`[^a-z0-9_-]+`)

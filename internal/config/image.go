@@ -33,6 +33,7 @@ var goesWith = map[string][]string{
 // loadImage reads the identity of an image block and looks at its file. It returns what image.<name> is worth.
 func (l *loader) loadImage(b *block) cty.Value {
 	s := l.section(b, scopeSite)
+	before := len(l.diags)
 	var img *Image
 	ok := l.intact(func() {
 		switch form := s.imageForm(); {
@@ -50,6 +51,11 @@ func (l *loader) loadImage(b *block) cty.Value {
 	if !ok && l.locking && b.args["base"] == nil {
 		l.unasked = append(l.unasked, b.name)
 	}
+	if l.locking && !l.diags[before:].HasErrors() {
+		return cty.ObjectVal(map[string]cty.Value{
+			"name": cty.StringVal(b.name), "size": cty.UnknownVal(cty.Number), "sha256": cty.UnknownVal(cty.String),
+		})
+	}
 	if img == nil || !ok {
 		l.incomplete = true // a default that stood in for something wrong must not be looked at
 		return cty.DynamicVal
@@ -66,7 +72,7 @@ func (l *loader) loadImage(b *block) cty.Value {
 // imageForm returns which of source, release and base the image has, and checks that the rest goes with it. It returns ""
 // when that cannot be told.
 func (s *section) imageForm() string {
-	choice := s.schema().choice
+	choice := s.block.schema.choice
 	written := slices.DeleteFunc(slices.Clone(choice), func(name string) bool { return !s.has(name) })
 	switch {
 	case len(written) == 0 && s.block.faulty:
@@ -137,6 +143,24 @@ func (s *section) localImage(source, checksum string) *Image {
 		return nil
 	}
 	return &Image{Path: path, Format: file.Format, SHA256: file.SHA256, Size: file.Size, FileSize: file.FileSize}
+}
+
+// releaseOf returns the codename of the system in the image that an argument refers to; "" when the files do not say. It
+// needs nothing but the name of the image.
+func (s *section) releaseOf(arg string) string {
+	attr := s.block.args[arg]
+	if attr == nil {
+		return ""
+	}
+	value, _ := s.evaluate(attr.Expr, s.scope).UnmarkDeep()
+	if t := value.Type(); !value.IsKnown() || value.IsNull() || !t.IsObjectType() && !t.IsMapType() {
+		return ""
+	}
+	name, ok := value.AsValueMap()["name"]
+	if !ok || name.Type() != cty.String || name.IsNull() || !name.IsKnown() {
+		return ""
+	}
+	return s.releases[name.AsString()]
 }
 
 // checksum returns the lower-case hex digits of the checksum argument, or "".

@@ -12,6 +12,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
+
+	"jeos/internal/roles"
 )
 
 // Options is what a site may depend on beside its files.
@@ -32,7 +34,9 @@ type Options struct {
 	// Nil knows of none.
 	Holds func(sha256, manifestSHA256 string) (packages []string, ok bool)
 	// Ended returns the day on which support of a release of Ubuntu ended, in words for people, if it has. Nil: nobody knows.
-	Ended   func(release string) (day string, ended bool)
+	Ended func(release string) (day string, ended bool)
+	// Roles are those that jeos brings: a folder each, with a role.hcl in it. Nil: there are none.
+	Roles   fs.FS
 	Version string // of jeos, for required_version; "" and "(devel)" satisfy everything
 }
 
@@ -54,6 +58,7 @@ type loader struct {
 	files      map[string]*hcl.File
 	diags      hcl.Diagnostics
 	incomplete bool // an unknown value was met
+	marked     bool // the expression at hand made a value sensitive
 	unreadVars bool // a variable file could not be read, and what it sets is not known
 	site       *Site
 	functions  map[string]function.Function
@@ -62,7 +67,7 @@ type loader struct {
 	jeos      *block
 	locals    map[string]*hcl.Attribute
 	variables map[string]*variable
-	blocks    map[string]map[string]*block // "image", "network", "guest", "output"
+	blocks    map[string]map[string]*block // "image", "network", "guest", "role", "output"
 
 	// What expressions may refer to, by kind and name. A value that could not be made is cty.DynamicVal.
 	values map[string]map[string]cty.Value
@@ -72,10 +77,17 @@ type loader struct {
 	instances []*instance     // guests after for_each, in the order of their names once addresses are assigned
 	broken    map[string]bool // names of guest blocks whose identity has a mistake
 	addressed bool
-	lock      Lock // as it was read
+
+	expanded map[string][]*instance // by guest block; those of l.instances, before their nics are known
+	early    map[string]cty.Value   // what guest.<name> is worth while nothing but names is known
+	roles    map[string]*roles.Definition
+	hosts    []HostRequest     // that roles name, in the order in which they were evaluated
+	unpinned []HostRequest     // those of them whose addresses the lock file does not say
+	releases map[string]string // codenames of the systems in images
+	lock     Lock              // as it was read
 
 	lockBroken bool // something in the lock file could not be read
-	locking    bool // for LoadImages: no image file is looked at, and every image is an unknown value
+	locking    bool // for LoadRequests: no image file is looked at, and of images nothing but the names is known
 
 	requests []ImageRequest      // in the order in which they were evaluated
 	unasked  []string            // names of images of which it cannot be told what they ask for
@@ -90,7 +102,7 @@ type loader struct {
 func Load(opt Options) (*Site, map[string]*hcl.File, hcl.Diagnostics) {
 	l := newLoader(opt)
 	if l.prepare() {
-		l.runGraph("")
+		l.runGraph()
 		l.assemble()
 	}
 	l.finish()
@@ -124,6 +136,10 @@ func newLoader(opt Options) *loader {
 		broken:    map[string]bool{},
 		provides:  map[string][]string{},
 		vague:     map[string]bool{},
+		expanded:  map[string][]*instance{},
+		early:     map[string]cty.Value{},
+		roles:     map[string]*roles.Definition{},
+		releases:  map[string]string{},
 	}
 	if abs, err := filepath.Abs(opt.Dir); err == nil {
 		l.dir = abs
@@ -145,13 +161,14 @@ func (l *loader) prepare() bool {
 	l.readLock()
 	l.loadVariables(parts["variable"])
 	l.loadJeos()
+	l.loadDefinitions()
 	return true
 }
 
 // finish makes the diagnostics fit to be shown.
 func (l *loader) finish() hcl.Diagnostics {
 	l.diags = tidy(l.diags)
-	concealURLs(l.diags, l.files)
+	concealSecrets(l.diags, l.files)
 	return l.diags
 }
 
@@ -239,6 +256,7 @@ func (l *loader) declare(parts map[string][]*block) bool {
 	}
 	l.blocks["image"] = l.checkNames(parts["image"], identifierRE, identifierRule)
 	l.blocks["output"] = l.checkNames(parts["output"], identifierRE, identifierRule)
+	l.blocks["role"] = l.checkNames(parts["role"], identifierRE, identifierRule)
 	l.blocks["network"] = l.checkNames(parts["network"], nameRE, nameRule)
 	l.blocks["guest"] = l.checkNames(parts["guest"], nameRE, nameRule)
 	return true
@@ -266,6 +284,8 @@ func (l *loader) assemble() {
 	for _, name := range sortedKeys(l.images) {
 		l.site.Images = append(l.site.Images, *l.images[name])
 	}
+	l.reportUnpinned()
+	l.exportRoles()
 	for _, inst := range l.instances {
 		var g Guest
 		if l.intact(func() { g = l.loadGuest(inst) }) {
@@ -273,6 +293,7 @@ func (l *loader) assemble() {
 		}
 		l.site.Guests = append(l.site.Guests, g)
 	}
+	l.checkDevices()
 	for _, name := range sortedKeys(l.broken) { // for the other mistakes in it
 		if b := l.blocks["guest"][name]; b.args["for_each"] == nil {
 			l.loadGuest(&instance{block: b, name: name, scope: guestScope(cty.NilVal)})

@@ -40,6 +40,7 @@ func testOptions(dir string) config.Options {
 		Holds: func(sha256, _ string) ([]string, bool) {
 			return []string{"bash", "libc6:amd64", "snapd"}, strings.HasPrefix(sha256, "aaaa")
 		},
+		Roles: os.DirFS("testdata/roles"),
 		Ended: func(release string) (string, bool) { return "25 January 2024", release == "lunar" },
 	}
 }

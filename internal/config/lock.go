@@ -24,9 +24,10 @@ const LockFile = ".jeos.lock.hcl"
 
 // Lock is what a site must remember so that the same files keep giving the same result.
 type Lock struct {
-	Images    []LockedImage   // sorted by name
-	Bakes     []LockedBake    // sorted by image
-	Addresses []LockedAddress // sorted by guest and nic
+	Images    []LockedImage    // sorted by name
+	Bakes     []LockedBake     // sorted by image
+	Endpoints []LockedEndpoint // sorted by host
+	Addresses []LockedAddress  // sorted by guest and nic
 }
 
 // LockedImage pins the file of an image block that is fetched from the network.
@@ -51,6 +52,12 @@ type LockedBake struct {
 	Serial int
 }
 
+// LockedEndpoint pins the addresses of a host to which the tunnel of a role goes.
+type LockedEndpoint struct {
+	Host      string
+	Addresses []netip.Addr // sorted; at least one
+}
+
 // LockedAddress are the addresses that were assigned to a nic. Those that the files give are not among them.
 type LockedAddress struct {
 	Guest, NIC, Network string
@@ -67,13 +74,17 @@ func (l *Lock) SetImage(entry LockedImage) {
 	l.Images = slices.Insert(l.Images, i, entry)
 }
 
-// Retain removes the entries of images that other has no entry for. It leaves the rest as it is.
+// Retain removes the entries of images and endpoints that other has no entry for. It leaves the rest as it is.
 func (l *Lock) Retain(other Lock) {
 	l.Images = slices.DeleteFunc(l.Images, func(e LockedImage) bool {
 		_, ok := other.Image(e.Name)
 		return !ok
 	})
 	l.Bakes = slices.DeleteFunc(l.Bakes, func(e LockedBake) bool { return other.serial(e.Image) == 1 })
+	l.Endpoints = slices.DeleteFunc(l.Endpoints, func(e LockedEndpoint) bool {
+		_, ok := other.Endpoint(e.Host)
+		return !ok
+	})
 }
 
 // SetBake adds an entry, or replaces the one of the same image. Serial 1 needs none: it removes the entry.
@@ -88,6 +99,25 @@ func (l *Lock) SetBake(entry LockedBake) {
 	default:
 		l.Bakes = slices.Insert(l.Bakes, i, entry)
 	}
+}
+
+// SetEndpoint adds an entry, or replaces the one of the same host.
+func (l *Lock) SetEndpoint(entry LockedEndpoint) {
+	i, ok := slices.BinarySearchFunc(l.Endpoints, entry.Host, func(e LockedEndpoint, host string) int { return cmp.Compare(e.Host, host) })
+	if ok {
+		l.Endpoints[i] = entry
+		return
+	}
+	l.Endpoints = slices.Insert(l.Endpoints, i, entry)
+}
+
+// Endpoint returns the entry of a host, and whether there is one.
+func (l Lock) Endpoint(host string) (LockedEndpoint, bool) {
+	i := slices.IndexFunc(l.Endpoints, func(e LockedEndpoint) bool { return e.Host == host })
+	if i < 0 {
+		return LockedEndpoint{}, false
+	}
+	return l.Endpoints[i], true
 }
 
 // Image returns the entry of an image, and whether there is one.
@@ -128,7 +158,9 @@ func compareLocked(a, b LockedAddress) int {
 	return cmp.Or(cmp.Compare(a.Guest, b.Guest), cmp.Compare(a.NIC, b.NIC))
 }
 
-func (l Lock) empty() bool { return len(l.Images) == 0 && len(l.Bakes) == 0 && len(l.Addresses) == 0 }
+func (l Lock) empty() bool {
+	return len(l.Images) == 0 && len(l.Bakes) == 0 && len(l.Endpoints) == 0 && len(l.Addresses) == 0
+}
 
 // Bytes returns the lock file. The same lock always gives the same bytes.
 func (l Lock) Bytes() []byte {
@@ -160,15 +192,22 @@ func (l Lock) Bytes() []byte {
 	for _, k := range l.Bakes {
 		fmt.Fprintf(&b, "\nbake %s {\nserial = %d\n}\n", literal(k.Image), k.Serial)
 	}
+	for _, e := range l.Endpoints {
+		fmt.Fprintf(&b, "\nendpoint %s {\naddresses = %s\n}\n", literal(e.Host), literalAddresses(e.Addresses))
+	}
 	for _, a := range l.Addresses {
-		var addresses []string
-		for _, addr := range a.Addresses {
-			addresses = append(addresses, literal(addr.String()))
-		}
-		fmt.Fprintf(&b, "\naddress %s %s {\nnetwork = %s\naddresses = [%s]\n}\n",
-			literal(a.Guest), literal(a.NIC), literal(a.Network), strings.Join(addresses, ", "))
+		fmt.Fprintf(&b, "\naddress %s %s {\nnetwork = %s\naddresses = %s\n}\n",
+			literal(a.Guest), literal(a.NIC), literal(a.Network), literalAddresses(a.Addresses))
 	}
 	return hclwrite.Format(b.Bytes())
+}
+
+func literalAddresses(addresses []netip.Addr) string {
+	texts := make([]string, len(addresses))
+	for i, addr := range addresses {
+		texts[i] = literal(addr.String())
+	}
+	return "[" + strings.Join(texts, ", ") + "]"
 }
 
 // literal writes a string the way that HCL reads it back.

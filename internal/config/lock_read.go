@@ -22,13 +22,15 @@ var lockSchemas = map[string]schema{
 		required: []string{"wants", "url", "sha256", "file_size", "format", "size"},
 		optional: []string{"serial", "signer", "manifest_url", "manifest_sha256"},
 	},
-	"bake":    {required: []string{"serial"}},
-	"address": {required: []string{"network", "addresses"}},
+	"bake":     {required: []string{"serial"}},
+	"endpoint": {required: []string{"addresses"}},
+	"address":  {required: []string{"network", "addresses"}},
 }
 
 var lockBlocks = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 	{Type: "image", LabelNames: []string{"name"}},
 	{Type: "bake", LabelNames: []string{"image"}},
+	{Type: "endpoint", LabelNames: []string{"host"}},
 	{Type: "address", LabelNames: []string{"guest", "nic"}},
 }}
 
@@ -102,6 +104,11 @@ func (e lockEntry) read() {
 		}
 	case "bake":
 		e.lock.SetBake(LockedBake{Image: e.block.Labels[0], Serial: int(e.number("serial", 1<<31-1))})
+	case "endpoint":
+		entry := LockedEndpoint{Host: e.block.Labels[0]}
+		if e.intact(func() { entry.Addresses = e.endpoints() }) {
+			e.lock.SetEndpoint(entry)
+		}
 	case "address":
 		entry := LockedAddress{Guest: e.block.Labels[0], NIC: e.block.Labels[1]}
 		if e.intact(func() {
@@ -147,6 +154,8 @@ func (e lockEntry) wrong(at hcl.Range, problem string) {
 	remedy := "Restore the file from version control, or remove this block to have its addresses assigned anew."
 	switch e.block.Type {
 	case "image":
+		remedy = `Restore the file from version control, or remove this block and run "jeos lock".`
+	case "endpoint":
 		remedy = `Restore the file from version control, or remove this block and run "jeos lock".`
 	case "bake":
 		remedy = "Restore the file from version control, or remove this block to bake the image anew under its first serial."
@@ -234,4 +243,23 @@ func (e lockEntry) addresses() (addresses []netip.Addr) {
 		addresses = append(addresses, addr)
 	}
 	return addresses
+}
+
+// endpoints returns the addresses of a host on the network, sorted.
+func (e lockEntry) endpoints() []netip.Addr {
+	if problem := checkHost(e.block.Labels[0]); problem != "" {
+		e.wrong(e.block.LabelRanges[0], "This is no name of a host.")
+	}
+	before := len(e.diags)
+	addresses := e.addresses()
+	for _, addr := range addresses {
+		if problem := CheckEndpoint(addr); problem != "" {
+			e.wrong(e.args["addresses"].Expr.Range(), "The address "+problem+".")
+		}
+	}
+	if len(addresses) == 0 && len(e.diags) == before {
+		e.wrong(e.args["addresses"].Expr.Range(), "A host has at least one address.")
+	}
+	slices.SortFunc(addresses, netip.Addr.Compare)
+	return slices.Compact(addresses)
 }

@@ -55,7 +55,7 @@ func origin(at hcl.Range) string {
 	return filepath.Base(at.Filename) + ":" + strconv.Itoa(at.Start.Line)
 }
 
-var passwordRE = regexp.MustCompile(`(?i)pass|pasw`)
+var passwordRE = regexp.MustCompile(`(?i)pass|pasw|psk|secret`)
 
 // concealPasswords hides the source of the diagnostics of a file that are about a password, be it a mistyped one.
 func concealPasswords(diags hcl.Diagnostics, src []byte) {
@@ -89,14 +89,15 @@ func (s *lineSearch) match(d *hcl.Diagnostic) bool {
 	return s.found
 }
 
-// passwordURLRE finds URLs in HCL and JSON that may have a password in them; for http the user may be one, too.
-var passwordURLRE = regexp.MustCompile(`(https?:\\?/\\?/[^"\n]*|:\\?/\\?/[^/?#\s"@]*:[^"\n]*)@`)
+// secretRE finds what may be a secret in HCL and JSON: texts that sensitive is called with, and URLs that may have a password
+// in them; for http the user may be one, too.
+var secretRE = regexp.MustCompile(`\bsensitive\([^)\n]*"|(https?:\\?/\\?/[^"\n]*|:\\?/\\?/[^/?#\s"@]*:[^"\n]*)@`)
 
-// concealURLs hides the source of diagnostics whose lines hold a URL with a password.
-func concealURLs(diags hcl.Diagnostics, files map[string]*hcl.File) {
+// concealSecrets hides the source of diagnostics whose lines hold what may be a secret.
+func concealSecrets(diags hcl.Diagnostics, files map[string]*hcl.File) {
 	searches := map[string]*lineSearch{}
 	for name, file := range files {
-		searches[name] = &lineSearch{src: file.Bytes, re: passwordURLRE, end: -1}
+		searches[name] = &lineSearch{src: file.Bytes, re: secretRE, end: -1}
 	}
 	for _, d := range diags {
 		if d.Subject != nil && searches[d.Subject.Filename] != nil && searches[d.Subject.Filename].match(d) {

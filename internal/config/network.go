@@ -170,6 +170,11 @@ func (l *loader) loadNetworkBody(n *Network) {
 		least = 1280 // RFC 8200
 	}
 	n.MTU = s.integer("mtu", "MTU", 0, least, 65535)
+	ports := "open"
+	if l.hasGateway(n) {
+		ports = "isolated"
+	}
+	n.IsolatedPorts = s.text("ports", "ports", ports, oneOf("open", "isolated")) == "isolated"
 	if !s.has("dns") {
 		n.DNS = slices.Clone(n.Host)
 		return

@@ -19,6 +19,7 @@ type schema struct {
 	optional []string
 	blocks   map[string]schema
 	open     bool // any argument may stand in it
+	foreign  bool // a role says what may stand in it
 }
 
 var siteSchema = schema{blocks: map[string]schema{
@@ -42,7 +43,8 @@ var siteSchema = schema{blocks: map[string]schema{
 			"bake": {optional: []string{"network", "cidr", "cpus", "memory", "disk", "timeout"}},
 		},
 	},
-	"network": {label: "name", optional: []string{"mode", "cidrs", "bridge", "dhcp", "dns", "mtu"}},
+	"network": {label: "name", optional: []string{"mode", "cidrs", "bridge", "dhcp", "dns", "mtu", "ports"}},
+	"role":    {label: "name", required: []string{"source"}},
 	"guest": {
 		label:    "name",
 		required: []string{"image"},
@@ -55,7 +57,7 @@ var siteSchema = schema{blocks: map[string]schema{
 			"nic": {
 				label:    "name",
 				required: []string{"network"},
-				optional: []string{"addresses", "mac", "dhcp", "default_route"},
+				optional: []string{"addresses", "mac", "dhcp", "via", "default_route"},
 			},
 			"disk": {label: "name", required: []string{"size"}, optional: []string{"mount", "fs", "keep"}},
 			"user": {
@@ -64,6 +66,7 @@ var siteSchema = schema{blocks: map[string]schema{
 			},
 			"file": fileSchema,
 			"apt":  aptSchema,
+			"role": {label: "name", foreign: true},
 		},
 	},
 	"output": {label: "name", required: []string{"value"}, optional: []string{"description", "sensitive"}},
@@ -103,7 +106,9 @@ type block struct {
 	args  map[string]*hcl.Attribute
 	parts map[string][]*block // by kind, in the order of the files
 
-	faulty bool // its shape has a mistake, so that something may be missing from it
+	schema schema
+	body   hcl.Body // of a block whose schema is foreign: nothing in it has been read
+	faulty bool     // its shape has a mistake, so that something may be missing from it
 }
 
 // String names the block the way it is written: `guest "web"`.
@@ -124,15 +129,19 @@ func (s schema) read(body hcl.Body) (args map[string]*hcl.Attribute, parts map[s
 	diags = s.improve(diags)
 	parts = map[string][]*block{}
 	for _, b := range content.Blocks {
-		inner := &block{kind: b.Type, at: b.DefRange, label: b.DefRange}
+		inner := &block{kind: b.Type, at: b.DefRange, label: b.DefRange, schema: s.blocks[b.Type]}
 		if len(b.Labels) > 0 {
 			inner.name, inner.label = b.Labels[0], b.LabelRanges[0]
 		}
+		parts[b.Type] = append(parts[b.Type], inner)
+		if inner.schema.foreign {
+			inner.body = b.Body
+			continue
+		}
 		var moreDiags hcl.Diagnostics
-		inner.args, inner.parts, moreDiags = s.blocks[b.Type].read(b.Body)
+		inner.args, inner.parts, moreDiags = inner.schema.read(b.Body)
 		inner.faulty = moreDiags.HasErrors()
 		diags = append(diags, moreDiags...)
-		parts[b.Type] = append(parts[b.Type], inner)
 	}
 	return content.Attributes, parts, diags
 }

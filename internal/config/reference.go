@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -117,4 +118,88 @@ func (l *loader) misplaced(ref reference, sc *scope) *hcl.Diagnostic {
 	}
 	return problem(ref.at, "Unknown reference", "%s refers to nothing: references start with %s.%s",
 		quote(ref.String()), list(sc.roots), hint)
+}
+
+// networkReference reads an argument that refers to a network; nil when there is none or it is wrong.
+func (s *section) networkReference(arg string) *Network {
+	value, ok := s.value(arg)
+	if !ok {
+		return nil
+	}
+	if name, ok := referenceName(value, "bridge", "cidrs", "name"); ok && s.networks[name] != nil {
+		return s.networks[name]
+	}
+	s.wrongReference(arg, "network", value)
+	return nil
+}
+
+// referenceName returns the name in a value that has the shape of a reference: an object with exactly these attributes,
+// or a map, which is what HCL makes of a choice between objects with different ones.
+func referenceName(value cty.Value, attributes ...string) (string, bool) {
+	if t := value.Type(); !t.IsObjectType() && !t.IsMapType() {
+		return "", false
+	}
+	values := value.AsValueMap()
+	for _, a := range attributes {
+		if _, ok := values[a]; !ok {
+			return "", false
+		}
+	}
+	name, ok := values["name"]
+	if !ok || len(values) != len(attributes) || name.Type() != cty.String || name.IsNull() || !name.IsKnown() {
+		return "", false
+	}
+	return name.AsString(), true
+}
+
+// wrongReference reports a value where a reference to a block belongs.
+func (s *section) wrongReference(arg, kind string, value cty.Value) {
+	example := kind + ".NAME"
+	if names := sortedKeys(s.blocks[kind]); len(names) > 0 {
+		example = kind + "." + names[0]
+	}
+	if value.Type() == cty.String {
+		if _, ok := s.blocks[kind][value.AsString()]; ok {
+			example = kind + "." + value.AsString()
+		}
+		s.add(s.at(arg), "Invalid "+kind+" reference", "Here stands a string, but this must be a reference. Write it without"+
+			" quotes: %s = %s", arg, example)
+		return
+	}
+	s.add(s.at(arg), "Invalid "+kind+" reference", "This value is no %s. Write a reference: %s = %s", kind, arg, example)
+}
+
+// guestReference reads an argument that refers to a guest. The value is an object with name, addresses and nic, and has
+// no marks. It is null when the argument is, and cty.DynamicVal when it is wrong. In an early scope all but the name is
+// unknown.
+func (s *section) guestReference(arg string) cty.Value {
+	attr := s.block.args[arg]
+	value := s.evaluate(attr.Expr, s.scope)
+	if isSensitive(value) {
+		s.refuseSensitive(arg)
+		return cty.DynamicVal
+	}
+	value, _ = value.UnmarkDeep()
+	switch {
+	case !value.IsKnown():
+		s.incomplete = true
+		return cty.DynamicVal
+	case value.IsNull():
+		return value
+	}
+	if name, ok := referenceName(value, "addresses", "name", "nic"); ok && value.Type().IsObjectType() && s.isGuest(name) {
+		return value
+	}
+	s.wrongReference(arg, "guest", value)
+	return cty.DynamicVal
+}
+
+// isGuest reports whether a guest has that name, as far as guests have been named yet. Those that a value refers to have.
+func (l *loader) isGuest(name string) bool {
+	for _, instances := range l.expanded {
+		if slices.ContainsFunc(instances, func(inst *instance) bool { return inst.name == name }) {
+			return true
+		}
+	}
+	return false
 }

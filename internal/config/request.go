@@ -80,6 +80,7 @@ func (s *section) requestedImage(r ImageRequest) *Image {
 		r.Locked = &locked
 	}
 	s.requests = append(s.requests, r)
+	s.releases[r.Name] = r.Release
 	s.warnEnded(r.Release)
 	switch {
 	case s.locking:

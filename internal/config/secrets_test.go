@@ -11,6 +11,21 @@ import (
 	"jeos/internal/diag"
 )
 
+// secretVariables declares sensitive collections.
+const secretVariables = `variable "list" {
+  type      = any
+  sensitive = true
+}
+variable "object" {
+  type      = any
+  sensitive = true
+}
+variable "objects" {
+  type      = any
+  sensitive = true
+}
+`
+
 // TestSecretsStaySecret puts a canary into expressions that fail in every way there is, and looks for it in what is
 // shown.
 func TestSecretsStaySecret(t *testing.T) {
@@ -72,6 +87,58 @@ func TestSecretsStaySecret(t *testing.T) {
 		`file "/x" { source = var.psk }`,
 		`nic "x" { network = var.psk }`,
 		`nic "x" { mac = var.psk }`,
+		`hostname = sensitive("CaNaRy-1234567890")`,
+		`cpus = 1 + sensitive("CaNaRy-1234567890")`,
+
+		// Loops lose marks.
+		`cpus = [for s in var.list : s + 1]`,
+		`cpus = [for i, s in var.list : s + i]`,
+		`cpus = [for s in var.list : cidrhost(s, 1)]`,
+		`cpus = [for s in var.list : 1 if s]`,
+		`cpus = [for s in var.list : 1 if cidrhost(s, 1) == ""]`,
+		`cpus = [for s in var.list : s ? 1 : 2]`,
+		`cpus = [for s in var.list : { a = 1 }[s]]`,
+		`cpus = [for s in var.list : [1][s]]`,
+		`cpus = [for s in var.list : s.none]`,
+		`cpus = [for s in var.list : true ? { (s) = 1 } : { b = [2] }]`,
+		`cpus = [for s in var.list : try(cidrhost(s, 1), tonumber(s))]`,
+		`cpus = try({ for s in var.list : substr(s, 0, 17) => 1 })`,
+		`cpus = [for s in tolist(var.list) : cidrhost(s, 1)]`,
+		`cpus = [for s in toset(var.list) : cidrhost(s, 1)]`,
+		`cpus = [for s in concat(var.list, ["x"]) : cidrhost(s, 1)]`,
+		`cpus = [for s in [for t in var.list : t] : cidrhost(s, 1)]`,
+		`cpus = [for s in var.list : [for t in [s] : cidrhost(t, 1)]]`,
+		`cpus = [for s in var.list : [for t in [s] : t + 1]]`,
+		`cpus = [for s in sensitive(["CaNaRy-1234567890"]) : cidrhost(s, 1)]`,
+		`cpus = [for s in sensitive(split("+", file("t.txt"))) : s + 1]`,
+		`cpus = [for s in sensitive(split("+", file("t.txt"))) : cidrhost(s, 1)]`,
+		`cpus = [for s in local.list : cidrhost(s, 1)]`,
+		`cpus = [for s in local.list : s + 1]`,
+		`cloud_config = { for k, v in var.object : k => v + 1 }`,
+		`cloud_config = { for k, v in var.object : k => cidrhost(v, 1) }`,
+		`cloud_config = { for k, v in tomap(var.object) : k => cidrhost(v, 1) }`,
+		`cloud_config = { for k, v in var.object : substr(v, 0, 17) => k }`,
+		`cloud_config = { for s in var.list : substr(s, 0, 17) => 1 }`,
+		`cloud_config = { for k, v in { (var.psk) = 1 } : k => cidrhost(k, 1) }`,
+		`cloud_config = { for k, v in { (var.psk) = 1 } : k => k + 1 }`,
+		`cloud_config = { for k, v in { (var.psk) = 1 } : [k] => 1 }`,
+		`timezone = "%{ for s in var.list }${s + 1}%{ endfor }"`,
+		`timezone = "%{ for s in var.list }${cidrhost(s, 1)}%{ endfor }"`,
+		`timezone = "%{ for s in var.list }${[s]}%{ endfor }"`,
+		`timezone = "%{ for s in var.list }%{ if s }x%{ endif }%{ endfor }"`,
+		`timezone = "%{ if var.psk }x%{ endif }"`,
+		`timezone = "%{ if cidrhost(var.psk, 1) == "" }x%{ endif }"`,
+		`timezone = templatefile("loop.tpl", { list = var.list })`,
+		`timezone = templatefile("sensitive.tpl", {})`,
+		`cpus = var.list[*].none`,
+		`cpus = var.list[*] + 1`,
+		`cpus = var.objects[*].k.none`,
+		`cpus = var.objects.*.k.none`,
+		`cpus = [for s in var.objects[*].k : cidrhost(s, 1)]`,
+		`cpus = { a = 1 }[var.list[0]]`,
+		`cpus = var.objects[var.psk]`,
+		`cpus = tomap({ a = 1 })[var.psk]`,
+		`cpus = tomap({ a = 1 })[var.list[0]] + cidrhost(var.list[0], 1)`,
 	} {
 		t.Run(body, func(t *testing.T) {
 			image := "  image = image.i\n"
@@ -83,11 +150,15 @@ func TestSecretsStaySecret(t *testing.T) {
 			}
 			dir := writeFiles(t, map[string]string{
 				"main.jeos.hcl": "jeos {\n  site = \"s\"\n}\nimage \"i\" {\n  source = \"i\"\n}\n" +
-					"variable \"psk\" {\n  sensitive = true\n}\nvariable \"object\" {\n  type = any\n  sensitive = true\n}\n" +
+					"variable \"psk\" {\n  sensitive = true\n}\nlocals {\n  list = [for s in var.list : s]\n}\n" + secretVariables +
 					"guest \"g\" {\n" + image + body + "\n}\n",
-				"x.auto.jeosvars": "psk = \"" + canary + "\"\nobject = { k = \"" + canary + "\" }\n",
-				"i":               "",
-				"t.tpl":           "${tonumber(x)}",
+				"x.auto.jeosvars": "psk = \"" + canary + "\"\nlist = [\"" + canary + "\", \"" + canary + "-2\"]\n" +
+					"object = { k = \"" + canary + "\", l = \"" + canary + "-2\" }\nobjects = [{ k = \"" + canary + "\" }]\n",
+				"i":             "",
+				"t.txt":         canary + "+" + canary,
+				"t.tpl":         "${tonumber(x)}",
+				"loop.tpl":      "%{ for s in list }${cidrhost(s, 1)}%{ endfor }",
+				"sensitive.tpl": "%{ for s in sensitive([file(\"t.txt\")]) }${cidrhost(s, 1)}%{ endfor }",
 			})
 			site, files, diags := config.Load(testOptions(dir))
 			if site != nil {

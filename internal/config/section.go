@@ -39,8 +39,7 @@ func (s *section) at(name string) hcl.Range {
 // written, null, or went wrong.
 func (s *section) marked(name string) (value cty.Value, ok bool) {
 	attr := s.block.args[name]
-	schema := s.schema()
-	required := slices.Contains(schema.required, name)
+	required := slices.Contains(s.block.schema.required, name)
 	if attr == nil {
 		s.incomplete = s.incomplete || required // which has been reported
 		return cty.NilVal, false
@@ -49,7 +48,7 @@ func (s *section) marked(name string) (value cty.Value, ok bool) {
 	value = s.evaluate(attr.Expr, s.scope)
 	s.conceal(name, before)
 	if value.IsNull() {
-		if required || name == "for_each" || slices.Contains(schema.choice, name) {
+		if required || name == "for_each" || slices.Contains(s.block.schema.choice, name) {
 			s.add(s.at(name), "Missing required argument", "The argument %q of the block %s cannot be null. Give it a value.",
 				name, s.block)
 		}
@@ -66,8 +65,7 @@ func (s *section) marked(name string) (value cty.Value, ok bool) {
 func (s *section) value(name string) (cty.Value, bool) {
 	value, ok := s.marked(name)
 	if ok && isSensitive(value) {
-		s.add(s.block.args[name].NameRange, "Sensitive value in a wrong place",
-			"The value of %q is sensitive, but this argument is shown in plans and kept on the host. %s", name, sensitiveHelp)
+		s.refuseSensitive(name)
 		return cty.NilVal, false
 	}
 	if ok {
@@ -76,14 +74,10 @@ func (s *section) value(name string) (cty.Value, bool) {
 	return value, ok
 }
 
-// schema finds the schema of the block. Blocks of one kind have the same one wherever they stand.
-func (s *section) schema() schema {
-	for _, parent := range []schema{siteSchema, siteSchema.blocks["guest"], siteSchema.blocks["image"]} {
-		if found, ok := parent.blocks[s.block.kind]; ok {
-			return found
-		}
-	}
-	return schema{}
+// refuseSensitive reports an argument that cannot be sensitive and is.
+func (s *section) refuseSensitive(name string) {
+	s.add(s.block.args[name].NameRange, "Sensitive value in a wrong place",
+		"The value of %q is sensitive, but this argument is shown in plans and kept on the host. %s", name, sensitiveHelp)
 }
 
 // wrongType reports an argument of a wrong type and says what to write.
@@ -95,13 +89,20 @@ func (s *section) wrongType(name, noun, want string, got cty.Value) {
 // conceal hides the source of the diagnostics from an index on, if they are about an argument whose text is a secret
 // even when it is written into the files: a password, or a private key where a public one belongs.
 func (s *section) conceal(name string, from int) {
-	if name != "password" && name != "hashed_password" && name != "ssh_keys" {
-		return
+	if name == "password" || name == "hashed_password" || name == "ssh_keys" {
+		s.concealFrom(from)
 	}
+}
+
+// concealFrom hides the source of the diagnostics from an index on, and what they repeat of it.
+func (s *section) concealFrom(from int) {
 	for _, diag := range s.diags[from:] {
 		diag.Extra = hidden{}
-		if diag.Summary == "Unknown reference" && !strings.HasPrefix(diag.Detail, "There is no ") {
+		switch {
+		case diag.Summary == "Unknown reference" && !strings.HasPrefix(diag.Detail, "There is no "):
 			diag.Detail = "This refers to nothing. Write text in quotes, or a reference like var.NAME."
+		case diag.Summary == "Invalid function argument" || diag.Summary == "Error in function call":
+			diag.Detail = "A function does not take these arguments. What it says is not shown, because this may be a secret. Correct them."
 		}
 	}
 }

@@ -58,7 +58,7 @@ guest "g" {
 }
 `}
 
-func TestLoadImages(t *testing.T) {
+func TestLoadRequests(t *testing.T) {
 	dir := writeFiles(t, lockingSite)
 	want := config.Lock{
 		Images:    []config.LockedImage{lockedImage("old", "release lunar minimal x86_64")},
@@ -73,7 +73,7 @@ func TestLoadImages(t *testing.T) {
 	}
 	opt := testOptions(dir)
 	opt.Image, opt.Cached = nil, nil
-	requests, lock, files, diags := config.LoadImages(opt)
+	requests, lock, files, diags := config.LoadRequests(opt)
 	if diags.HasErrors() {
 		t.Fatal(render(t, dir, files, diags))
 	}
@@ -85,18 +85,18 @@ func TestLoadImages(t *testing.T) {
 		{Name: "old", Release: "lunar", Flavour: "minimal", Arch: "x86_64", Locked: &want.Images[0]},
 		{Name: "url", URL: "https://host/n/x.img", SHA256: hashA},
 	}
-	if d := cmp.Diff(wantRequests, requests, cmpopts.IgnoreTypes(hcl.Range{})); d != "" {
+	if d := cmp.Diff(wantRequests, requests.Images, cmpopts.IgnoreTypes(hcl.Range{})); d != "" {
 		t.Errorf("-want +got:\n%s", d)
 	}
 	if d := cmp.Diff(string(want.Bytes()), string(lock.Bytes())); d != "" {
 		t.Errorf("lock: -want +got:\n%s", d)
 	}
-	if line := requests[0].Place.Start.Line; line != 15 {
+	if line := requests.Images[0].Place.Start.Line; line != 15 {
 		t.Errorf("noble is in line %d", line)
 	}
 }
 
-// TestLockThenLoad locks what LoadImages asks for; the site must be complete then.
+// TestLockThenLoad locks what LoadRequests asks for; the site must be complete then.
 func TestLockThenLoad(t *testing.T) {
 	dir := writeFiles(t, lockingSite)
 	write(t, dir, "not-there.img", "")
@@ -107,11 +107,11 @@ func TestLockThenLoad(t *testing.T) {
 	if site, _, diags := config.Load(testOptions(dir)); site != nil || len(diags.Errs()) != 3 {
 		t.Fatalf("without a lock, which three images need: %v", diags)
 	}
-	requests, lock, _, diags := config.LoadImages(testOptions(dir))
+	requests, lock, _, diags := config.LoadRequests(testOptions(dir))
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}
-	for _, r := range requests {
+	for _, r := range requests.Images {
 		lock.SetImage(lockedImage(r.Name, r.Wants()))
 	}
 	if _, err := writeLock(dir, lock); err != nil {
@@ -126,7 +126,7 @@ func TestLockThenLoad(t *testing.T) {
 	}
 }
 
-func TestLoadImagesErrors(t *testing.T) {
+func TestLoadRequestsErrors(t *testing.T) {
 	for name, test := range map[string]struct{ images, want string }{
 		"two forms":     {"image \"a\" {\n source = \"x\"\n release = \"noble\"\n}", "Invalid image"},
 		"bad flavour":   {"image \"a\" {\n release = \"noble\"\n flavour = \"x\"\n}", "Invalid flavour"},
@@ -139,7 +139,7 @@ func TestLoadImagesErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := writeFiles(t, map[string]string{"main.jeos.hcl": "jeos {\n  site = \"s\"\n}\n" + test.images + "\n"})
-			requests, _, _, diags := config.LoadImages(testOptions(dir))
+			requests, _, _, diags := config.LoadRequests(testOptions(dir))
 			if requests != nil || len(diags.Errs()) == 0 || diags[0].Summary != test.want {
 				t.Errorf("got %v, %v, want %q", requests, diags, test.want)
 			}
@@ -211,7 +211,7 @@ image "c" {
 	if _, err := writeLock(dir, lock); err != nil {
 		t.Fatal(err)
 	}
-	_, got, _, diags := config.LoadImages(testOptions(dir))
+	_, got, _, diags := config.LoadRequests(testOptions(dir))
 	want.Bakes = []config.LockedBake{}
 	if d := cmp.Diff(want, got); d != "" || diags.HasErrors() {
 		t.Errorf("%v\n-want +got:\n%s", diags, d)

@@ -1,0 +1,75 @@
+package config
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"jeos/internal/openvpn"
+)
+
+// profile reads the OpenVPN profile whose path an argument gives. It is cty.DynamicVal when it cannot be used.
+func (s *section) profile(arg string) cty.Value {
+	name := s.text(arg, "path of an OpenVPN profile", "", checkLocal("an .ovpn file"))
+	if name == "" {
+		s.incomplete = true
+		return cty.DynamicVal
+	}
+	path := s.path(name)
+	text, err := readFile(path, name, openvpn.MaxSize)
+	if err != nil {
+		s.add(s.at(arg), "Invalid OpenVPN profile", "The file cannot be used: %s. Correct the path; relative ones start at the folder of the site.", err)
+		return cty.DynamicVal
+	}
+	p, notices, problems := openvpn.Parse(text, func(side string) ([]byte, error) {
+		return readBeside(filepath.Dir(path), side, openvpn.MaxSize)
+	})
+	for _, problem := range problems {
+		s.add(s.at(arg), "Invalid OpenVPN profile", "%s: %s", inProfile(name, problem.Line, problem.Directive), problem.Reason)
+	}
+	for _, notice := range notices {
+		if !notice.Routine {
+			s.warn(s.at(arg), "OpenVPN profile is not used as it is", "%s: %s", inProfile(name, notice.Line, notice.Directive), notice.Reason)
+		}
+	}
+	if p == nil {
+		return cty.DynamicVal
+	}
+	return profileValue(p)
+}
+
+// inProfile names a place in a profile: `"client.ovpn", line 7, up`.
+func inProfile(name string, line int, directive string) string {
+	text := quote(name)
+	if line > 0 {
+		text += fmt.Sprintf(", line %d", line)
+	}
+	if directive != "" {
+		text += ", " + directive
+	}
+	return text
+}
+
+// profileValue is what a role gets to know of a profile. See roles.OpenVPN.
+func profileValue(p *openvpn.Profile) cty.Value {
+	var remotes []cty.Value
+	for _, r := range p.Remotes {
+		remotes = append(remotes, cty.ObjectVal(map[string]cty.Value{
+			"host":  cty.StringVal(r.Host),
+			"port":  cty.NumberUIntVal(uint64(r.Port)),
+			"proto": cty.StringVal(r.Proto),
+		}))
+	}
+	username, password := cty.NullVal(cty.String), cty.NullVal(cty.String)
+	if p.Username != "" {
+		username, password = cty.StringVal(p.Username), cty.StringVal(p.Password)
+	}
+	return cty.ObjectVal(map[string]cty.Value{
+		"remotes":           cty.ListVal(remotes),
+		"settings":          cty.StringVal(p.Settings).Mark(sensitiveMark{}),
+		"needs_credentials": cty.BoolVal(p.NeedsCredentials),
+		"username":          username.Mark(sensitiveMark{}),
+		"password":          password.Mark(sensitiveMark{}),
+	})
+}

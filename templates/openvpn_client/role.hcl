@@ -1,0 +1,209 @@
+# The guest between the workloads and the outside: what they send leaves through an OpenVPN tunnel or not at all.
+role {
+  summary  = "a gateway that lets the guests behind it out through an OpenVPN tunnel alone"
+  confined = true
+
+  argument "uplink" {
+    type        = network
+    description = "the network by which the tunnel's own packets leave"
+  }
+
+  argument "via" {
+    type        = guest
+    description = "the guest on that network that passes them on, such as one with the role wifi_router"
+  }
+
+  argument "lan" {
+    type        = network
+    description = "the network of the guests behind this one"
+    validation {
+      condition     = arg.lan.name != arg.uplink.name
+      error_message = "The guests behind the tunnel need a network of their own: ${arg.lan.name} is the uplink as well."
+    }
+  }
+
+  argument "config" {
+    type        = openvpn
+    description = "the provider's configuration, a file"
+    validation {
+      condition     = length(arg.config.remotes) > 0
+      error_message = "The configuration names no server. It needs a line such as: remote vpn.example.net 1194 udp"
+    }
+    validation {
+      condition     = !arg.config.needs_credentials || (arg.username != null && arg.password != null) || (arg.config.username != null && arg.config.password != null)
+      error_message = "The configuration asks for a user name and a password (auth-user-pass). Give the role username and password, as sensitive variables."
+    }
+  }
+
+  argument "username" {
+    type        = string
+    description = "for servers that ask for one"
+    default     = null
+    secret      = true
+    validation {
+      condition     = arg.username == null || arg.config.needs_credentials
+      error_message = "The configuration asks for no user name. Remove username, or add a line \"auth-user-pass\" to it."
+    }
+  }
+
+  argument "password" {
+    type        = string
+    description = "for servers that ask for one"
+    default     = null
+    secret      = true
+    validation {
+      condition     = (arg.password == null) == (arg.username == null)
+      error_message = "The user name and the password belong together. Give both or none."
+    }
+  }
+
+  argument "dns" {
+    type        = list(string)
+    description = "addresses of resolvers, asked through the tunnel only"
+    validation {
+      condition     = length(arg.dns) > 0
+      error_message = "The guests need a resolver that can be reached through the tunnel. The provider's documentation names one."
+    }
+    validation {
+      condition     = alltrue([for a in arg.dns : can(cidrhost("${a}/${strcontains(a, ":") ? 128 : 32}", 0))])
+      error_message = "These must be IP addresses: the names of resolvers cannot be looked up before there is one."
+    }
+    validation {
+      condition     = arg.ipv6 || anytrue([for a in arg.dns : !strcontains(a, ":")])
+      error_message = "All of them are IPv6 addresses, which a tunnel without IPv6 does not reach. Give an IPv4 one, or set ipv6 = true."
+    }
+  }
+
+  argument "ipv6" {
+    type        = bool
+    description = "the tunnel has IPv6. Without it, IPv6 of the guests is refused at once, so that they use IPv4"
+    default     = false
+  }
+
+  argument "verify_server" {
+    type        = bool
+    description = "take nothing but a certificate made for servers. False is for old providers whose certificates do not say"
+    default     = true
+  }
+
+  locals {
+    mark  = "0x6a656f73" # of the packets of OpenVPN's own sockets
+    table = 100          # of routes for everything else
+
+    endpoints = distinct(flatten([
+      for r in arg.config.remotes : [
+        for a in pinned[r.host] : { address = a, proto = r.proto, port = r.port, family = strcontains(a, ":") ? "ip6" : "ip" }
+        if(strcontains(a, ":") ? local.router.ipv6 : local.router.ipv4) != null
+      ]
+    ]))
+    router    = nic.uplink.gateway
+    resolvers = [for a in arg.dns : a if arg.ipv6 || !strcontains(a, ":")]
+    username  = arg.username != null ? arg.username : arg.config.username
+    password  = arg.password != null ? arg.password : arg.config.password
+  }
+
+  resolve  = [for r in arg.config.remotes : r.host]
+  packages = ["openvpn", "nftables", "dnsmasq-base", "iproute2"]
+  enable   = ["jeos-gateway.service", "jeos-dns.service", "jeos-openvpn.service"]
+  disable  = ["nftables.service", "systemd-resolved.service"] # the first empties all rules when it stops
+  apply    = ["netplan apply"]
+  guard    = "/usr/local/lib/jeos/gateway check"
+  export   = { endpoints = local.endpoints }
+
+  nic "uplink" {
+    network       = arg.uplink
+    via           = arg.via
+    default_route = false # see 60-jeos.yaml
+  }
+
+  nic "lan" {
+    network = arg.lan
+    gateway = true
+  }
+
+  tunnel "tun0" {
+    over      = "uplink"
+    endpoints = [for e in local.endpoints : { address = e.address, proto = e.proto, port = e.port }]
+  }
+
+  forward {
+    from = "lan"
+    to   = "tun0"
+  }
+
+  file "/etc/jeos/gateway.nft" {
+    template = "gateway.nft.tmpl"
+  }
+
+  file "/usr/local/lib/jeos/gateway" {
+    template = "gateway.tmpl"
+    mode     = "0755"
+  }
+
+  file "/etc/systemd/system/jeos-gateway.service" {
+    template = "jeos-gateway.service.tmpl"
+  }
+
+  file "/etc/sysctl.d/90-jeos.conf" {
+    template = "sysctl.conf.tmpl"
+  }
+
+  # The routes of the tunnel's own packets. No other packet has a way to the uplink in the main table.
+  file "/etc/netplan/60-jeos.yaml" {
+    mode = "0600"
+    content = jsonencode({
+      network = {
+        version = 2
+        ethernets = {
+          uplink = {
+            routes = [
+              for a in distinct(local.endpoints[*].address) :
+              { to = strcontains(a, ":") ? "${a}/128" : "${a}/32", via = strcontains(a, ":") ? local.router.ipv6 : local.router.ipv4 }
+            ]
+          }
+        }
+      }
+    })
+  }
+
+  # Rules and routes that networkd has not made are not its own to remove.
+  file "/etc/systemd/networkd.conf.d/jeos.conf" {
+    content = "[Network]\nManageForeignRoutes=no\nManageForeignRoutingPolicyRules=no\n"
+  }
+
+  file "/etc/openvpn/client/jeos.conf" {
+    template = "openvpn.conf.tmpl"
+    mode     = "0600"
+  }
+
+  file "/etc/openvpn/client/jeos.auth" {
+    when    = arg.config.needs_credentials
+    content = "${local.username}\n${local.password}\n"
+    mode    = "0600"
+  }
+
+  file "/usr/local/lib/jeos/tunnel" {
+    template = "tunnel.tmpl"
+    mode     = "0755"
+  }
+
+  file "/etc/systemd/system/jeos-openvpn.service" {
+    template = "jeos-openvpn.service.tmpl"
+  }
+
+  file "/etc/jeos/dnsmasq.conf" {
+    template = "dnsmasq.conf.tmpl"
+  }
+
+  file "/etc/systemd/system/jeos-dns.service" {
+    template = "jeos-dns.service.tmpl"
+  }
+
+  file "/etc/resolv.conf" {
+    content = "nameserver 127.0.0.1\n"
+  }
+
+  probe "tunnel" {
+    command = "/usr/local/lib/jeos/tunnel probe"
+  }
+}
