@@ -74,6 +74,8 @@ func artifactPath(r plan.Resource, suffix string) string {
 		folder = "domain"
 	case plan.KindImage:
 		folder = "volume"
+	case plan.KindFilter:
+		folder = "nwfilter"
 	}
 	return path.Join(folder, r.Host+suffix)
 }

@@ -27,6 +27,7 @@ const (
 	attrSeedNetwork = "seed.network"
 	attrSeedDisks   = "seed.disks"
 	attrSeedHost    = "seed.hostname"
+	attrSeedRole    = "seed.role"
 )
 
 // attrList collects attributes.
@@ -51,7 +52,9 @@ func attrValues(list []plan.Attr) map[string]string {
 }
 
 // everyBoot returns the attributes of what a guest reads from its seed at every boot, so that a new seed changes them.
-func everyBoot() []string { return []string{attrSeedNetwork, attrSeedDisks, attrSeedHost} }
+func everyBoot() []string {
+	return []string{attrSeedNetwork, attrSeedDisks, attrSeedHost, attrSeedRole}
+}
 
 // firstBoot reports whether an attribute of a guest acts only while the guest is made. What is recorded of it says how the
 // guest was made, so that it outlives every edit. The name may come from the host, and be anything.

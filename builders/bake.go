@@ -96,7 +96,7 @@ func (b *builder) bake(i *image) (*plan.Bake, error) {
 	if err != nil {
 		return nil, err
 	}
-	guest.Needs = []plan.Addr{base.addr()}
+	guest.Needs = append(gateways(g), base.addr())
 	bake := &plan.Bake{Volumes: volumes}
 	if n := i.Bake.Network; n == nil {
 		guest.Needs = append(guest.Needs, networkAddr(i.Bake.NIC.Network))

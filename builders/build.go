@@ -19,6 +19,11 @@ func Build(site *config.Site, host Host) ([]plan.Resource, error) {
 		site: site, host: host, poolPath: cmp.Or(host.PoolPath, site.Pool.Path), hasher: newHasher(site.Name),
 	}
 	b.recipes = newRecipes(site, b.hasher)
+	b.devices = readHostDevices(host.Devices)
+	b.isolates = map[string]bool{}
+	for _, n := range site.Networks {
+		b.isolates[n.Name] = n.IsolatedPorts
+	}
 	if err := b.chooseImages(); err != nil {
 		return nil, err
 	}
@@ -44,6 +49,8 @@ type builder struct {
 	hasher   *hasher
 	recipes  *recipes
 	images   map[string]*image // by each of its names
+	isolates map[string]bool   // networks whose ports are isolated
+	devices  *hostDevices
 	list     []plan.Resource
 }
 
@@ -132,6 +139,7 @@ func (b *builder) addGuest(g *config.Guest) error {
 		site: b.site.Name, guest: g, poolPath: b.poolPath, image: base.id.attr(),
 		accel: b.host.accel(g), seed: b.host.generation(g.Name, attrValues(seed)), kept: b.host.keptDisks(g),
 	}
+	d.isolates, d.passed = b.isolates, b.devices.of(g)
 	l := attrList{list: append(d.wanted(), seed...)}
 	d.attrs = l.sorted()
 	volumes, err := b.volumes(d, base)
@@ -139,20 +147,24 @@ func (b *builder) addGuest(g *config.Guest) error {
 		return err
 	}
 	r, err := d.resource(volumes)
-	r.Edit, r.Needs = d.edit, guestNeeds(g)
+	r.Edit, r.Update, r.Needs, r.Via = d.edit, d.update, guestNeeds(b.site, g), gateways(g)
 	b.list = append(append(b.list, r), volumes...)
-	return err
+	if err != nil {
+		return err
+	}
+	return b.addFilters(g)
 }
 
-// guestNeeds returns the networks of a guest and the guests that its blocks refer to, sorted.
-func guestNeeds(g *config.Guest) []plan.Addr {
-	var needs []plan.Addr
-	for _, n := range g.NICs {
-		needs = append(needs, networkAddr(n.Network))
+func (b *builder) addFilters(g *config.Guest) error {
+	for i := range g.NICs {
+		if g.NICs[i].Filter == nil {
+			continue
+		}
+		r, err := (&filter{site: b.site.Name, guest: g.Name, NIC: &g.NICs[i]}).resource()
+		if err != nil {
+			return err
+		}
+		b.list = append(b.list, r)
 	}
-	for _, name := range g.Needs {
-		needs = append(needs, guestAddr(name))
-	}
-	slices.SortFunc(needs, plan.Addr.Compare)
-	return slices.Compact(needs)
+	return nil
 }

@@ -29,6 +29,7 @@ func Conflicts(site *config.Site, inv *plan.Inventory) []plan.Problem {
 	}
 	for i := range site.Guests {
 		c.checkGuest(&site.Guests[i])
+		c.checkFilters(&site.Guests[i], inv.Filters)
 	}
 	return c.problems
 }
@@ -147,6 +148,19 @@ func (c *conflicts) checkGuest(g *config.Guest) {
 	for _, o := range c.own {
 		if o.uuid == GuestUUID(c.site.Name, g.Name) {
 			c.checkDisks(g, o)
+		}
+	}
+}
+
+// checkFilters finds filters of another name that have the UUID of one of ours, which libvirt would then not define.
+func (c *conflicts) checkFilters(g *config.Guest, filters []plan.HostFilter) {
+	for _, n := range g.NICs {
+		for _, f := range filters {
+			if n.Filter != nil && f.UUID == FilterUUID(c.site.Name, g.Name, n.Name) && f.Name != FilterName(c.site.Name, g.Name, n.Name) {
+				c.problem(filterAddr(g.Name, n.Name), n.Origin, "UUID is taken",
+					"The host's network filter %q has the UUID that belongs to the filter of nic %q, and is not this site's. "+
+						"Remove it there with \"virsh nwfilter-undefine %s\".", f.Name, n.Name, f.Name)
+			}
 		}
 	}
 }

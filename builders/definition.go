@@ -1,11 +1,15 @@
 package builders
 
 import (
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/beevik/etree"
 
 	"jeos/internal/config"
+	"jeos/plan"
 )
 
 // definition is what one XML of a domain of ours says, inactive or live.
@@ -16,6 +20,8 @@ type definition struct {
 	attrs map[string]string
 	// Of devices that only somebody's hand can have added, their XML by attribute name.
 	devices map[string]string
+	// Of devices that can be changed live, their XML by attribute name.
+	cards map[string]string
 }
 
 // readDefinition reads the attributes that the definition of a domain holds.
@@ -28,7 +34,7 @@ func readDefinition(site string, root *etree.Element, m *mark) (*definition, err
 		"machine":  canonicalMachine(value(root, "os/type", "machine")),
 		"firmware": readFirmware(root),
 		attrAccel:  readAccel(root),
-	}, devices: map[string]string{}}
+	}, devices: map[string]string{}, cards: map[string]string{}}
 	for _, name := range everyBoot() {
 		if v, ok := m.applied[name]; ok {
 			d.attrs[name] = v
@@ -39,7 +45,7 @@ func readDefinition(site string, root *etree.Element, m *mark) (*definition, err
 		d.attrs["report"] = "true"
 	}
 	d.readDisks(devices)
-	for _, read := range []func(*etree.Element) error{d.readNICs, d.readHostDevices} {
+	for _, read := range []func(*etree.Element) error{d.readNICs, d.readPassed} {
 		if err := read(devices); err != nil {
 			return nil, err
 		}
@@ -67,4 +73,21 @@ func (d *definition) addDevice(name, value string, e *etree.Element) error {
 	xml, err := elementXML(e)
 	d.attrs[unique], d.devices[unique] = value, xml
 	return err
+}
+
+// needs returns the networks of the site that the cards of a definition are plugged into, and their filters, sorted.
+func (d *definition) needs() []plan.Addr {
+	set := map[plan.Addr]bool{}
+	for name, value := range d.attrs {
+		source, _, _ := strings.Cut(value, " ")
+		if network, own := strings.CutPrefix(source, "network."); own && strings.HasPrefix(name, "nic.") {
+			set[networkAddr(network)] = true
+		}
+	}
+	for _, e := range d.root.FindElements("devices/interface/filterref") {
+		if guest, nic, own := parseFilter(d.site, e.SelectAttrValue("filter", "")); own {
+			set[filterAddr(guest, nic)] = true
+		}
+	}
+	return slices.SortedFunc(maps.Keys(set), plan.Addr.Compare)
 }

@@ -26,6 +26,8 @@ type domain struct {
 	kept     []string // disks that are in no file any more and must survive all the same
 	manifest bool     // it bakes an image, and has a disk for the list of what that holds
 	attrs    []plan.Attr
+	isolates map[string]bool // networks whose ports are isolated
+	passed   []hostDevice    // devices of the host
 }
 
 func (d *domain) name() string { return DomainName(d.site, d.guest.Name) }
@@ -63,6 +65,12 @@ func (d *domain) wanted() []plan.Attr {
 	l.add(attrImage, d.image)
 	for _, n := range g.NICs {
 		l.add("nic."+n.Name, d.nicValue(n))
+		for name, value := range d.guarded(n) {
+			l.add(name, value)
+		}
+	}
+	for _, h := range d.passed {
+		l.add(h.attr(), h.value())
 	}
 	for _, disk := range d.disks() {
 		l.add("disk."+disk.name, disk.volume)
@@ -166,9 +174,15 @@ func (d *domain) devices() *libvirtxml.DomainDeviceList {
 	for _, n := range d.guest.NICs {
 		list.Interfaces = append(list.Interfaces, d.nic(n))
 	}
+	for _, h := range d.passed {
+		if h.address != "" {
+			list.Hostdevs = append(list.Hostdevs, h.build())
+		}
+	}
 	if canonicalMachine(d.guest.Machine) == "q35" {
-		// A port for each device on PCI Express: the disks, the cards, the serial ports, the balloon and the generator.
-		ports := len(list.Disks) + len(list.Interfaces) + 3 + spareRootPorts
+		// A port for each device on PCI Express: the disks, the cards, those of the host, the serial ports, the balloon and the
+		// generator.
+		ports := len(list.Disks) + len(list.Interfaces) + len(list.Hostdevs) + 3 + spareRootPorts
 		list.Controllers = append(list.Controllers, rootPorts(ports)...)
 	}
 	return list
@@ -198,8 +212,7 @@ func (d *domain) edit(current string) (string, error) {
 		return "", err
 	}
 	devices := child(root, "devices")
-	removeHostDevices(devices)
-	for _, edit := range []func(*etree.Element) error{d.editNICs, d.editDisks, editReportPort} {
+	for _, edit := range []func(*etree.Element) error{d.editHostDevices, d.editNICs, d.editDisks, editReportPort} {
 		if err := edit(devices); err != nil {
 			return "", err
 		}

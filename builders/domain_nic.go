@@ -31,36 +31,34 @@ func nicAddresses(n config.NIC) []string {
 
 // nic builds one card.
 func (d *domain) nic(n config.NIC) libvirtxml.DomainInterface {
-	return libvirtxml.DomainInterface{
+	x := libvirtxml.DomainInterface{
 		MAC: &libvirtxml.DomainInterfaceMAC{Address: n.MAC},
 		Source: &libvirtxml.DomainInterfaceSource{
 			Network: &libvirtxml.DomainInterfaceSourceNetwork{Network: NetworkName(d.site, n.Network)},
 		},
 		Model: &libvirtxml.DomainInterfaceModel{Type: "virtio"},
 	}
+	d.guard(&x, n)
+	return x
 }
 
 // readNICs reads the cards. Each is matched by its MAC address with what the last apply left; what it did not leave is
 // named by its MAC address.
 func (d *definition) readNICs(devices *etree.Element) error {
-	names, addresses := map[string]string{}, map[string]string{}
-	for attr, v := range d.mark.applied {
-		if fields := strings.SplitN(v, " ", 3); strings.HasPrefix(attr, "nic.") && len(fields) >= 2 {
-			names[fields[1]] = attr
-			addresses[fields[1]] = strings.Join(fields[2:], "")
-		}
-	}
+	names := d.mark.nicNames()
 	for _, e := range devices.SelectElements("interface") {
 		mac := nicMAC(e)
 		source := nicSource(d.site, e)
-		name, known := names[mac]
+		nic, known := names[mac]
+		name := "nic." + nic
 		if _, twice := d.attrs[name]; !known || twice {
 			if err := d.addDevice("nic."+mac, source+" "+mac, e); err != nil {
 				return err
 			}
 			continue
 		}
-		d.attrs[name] = strings.TrimSpace(source + " " + mac + " " + addresses[mac])
+		_, addresses, _ := strings.Cut(d.mark.applied[name], mac)
+		d.attrs[name] = strings.TrimSpace(source + " " + mac + addresses)
 	}
 	return nil
 }
@@ -119,6 +117,7 @@ func (d *domain) hasMAC(mac string) bool {
 
 // editNIC plugs a card into its network. What depends on where it was plugged in goes.
 func (d *domain) editNIC(e *etree.Element, n config.NIC) {
+	d.editGuard(e, n)
 	if nicSource(d.site, e) == "network."+n.Network {
 		return
 	}

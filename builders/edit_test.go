@@ -36,11 +36,16 @@ func guests() *rapid.Generator[config.Guest] {
 			g.NICs = append(g.NICs, config.NIC{
 				Name: name, Network: pick("network", "lan", "out", "br"), MAC: fmt.Sprintf("52:54:00:00:00:%02x", n),
 				DHCP:      rapid.Bool().Draw(t, "dhcp"),
+				Gateway:   rapid.Bool().Draw(t, "gateway"),
+				Filter:    rapid.SampledFrom([]*config.Filter{nil, {}, {Peers: []string{"52:54:00:99:99:99"}}}).Draw(t, "filter"),
 				Addresses: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 66, 0, byte(rapid.IntRange(2, 200).Draw(t, "address"))}), 24)},
 			})
 		}
 		for _, name := range rapid.SliceOfDistinct(rapid.SampledFrom([]string{"data", "logs", "a-name-that-is-too-long", "a-name-that-is-too-short"}), rapid.ID).Draw(t, "disks") {
 			g.Disks = append(g.Disks, config.Disk{Name: name, Size: 1 << 30, Mount: "/" + name, FS: "ext4", Keep: rapid.Bool().Draw(t, "keep")})
+		}
+		for _, address := range rapid.SliceOfDistinct(rapid.SampledFrom([]string{"0000:03:00.0", "0000:04:00.1"}), rapid.ID).Draw(t, "devices") {
+			g.Devices = append(g.Devices, config.Device{Name: "at" + address[5:7], Address: address, Managed: rapid.Bool().Draw(t, "managed")})
 		}
 		return g
 	})
@@ -48,6 +53,7 @@ func guests() *rapid.Generator[config.Guest] {
 
 func siteWith(g config.Guest) *config.Site {
 	site := testSite()
+	site.Networks[1].IsolatedPorts = true
 	site.Guests = []config.Guest{g}
 	return site
 }

@@ -43,6 +43,7 @@ func drawNetwork(t *rapid.T, name string, octet byte) config.Network {
 		Mode: rapid.SampledFrom([]config.Mode{config.Isolated, config.NAT, config.Bridged}).Draw(t, "mode"),
 		MTU:  rapid.SampledFrom([]int{0, 1280, 1400, 9000}).Draw(t, "mtu"),
 	}
+	n.IsolatedPorts = rapid.Bool().Draw(t, "isolated ports")
 	if n.Mode == config.Bridged {
 		n.Bridge, n.MTU = "br0", 0
 		return n
@@ -89,7 +90,11 @@ func drawGuest(t *rapid.T, name string, networks []config.Network) config.Guest 
 		for _, cidr := range n.CIDRs {
 			nic.Addresses = append(nic.Addresses, netip.PrefixFrom(cidr.Addr().Next().Next(), cidr.Bits()))
 		}
+		nic.Gateway, nic.Filter = rapid.Bool().Draw(t, "gateway"), drawFilter(t)
 		g.NICs = append(g.NICs, nic)
+	}
+	if rapid.Bool().Draw(t, "device") {
+		g.Devices = []config.Device{{Name: "card", Address: "0000:" + rapid.SampledFrom([]string{"03:00.0", "ff:1f.7"}).Draw(t, "address"), Managed: rapid.Bool().Draw(t, "managed")}}
 	}
 	for _, disk := range []string{"data", "a-disk-with-a-long-name", "x"} {
 		if rapid.Bool().Draw(t, "has "+disk) {
@@ -100,4 +105,21 @@ func drawGuest(t *rapid.T, name string, networks []config.Network) config.Guest 
 		}
 	}
 	return g
+}
+
+func drawFilter(t *rapid.T) *config.Filter {
+	if rapid.Bool().Draw(t, "no filter") {
+		return nil
+	}
+	f := &config.Filter{Router: rapid.Bool().Draw(t, "router")}
+	f.Peers = rapid.SampledFrom([][]string{nil, {"52:54:00:00:00:fe"}, {"52:54:00:00:00:fd", "52:54:00:00:00:fe"}}).Draw(t, "peers")
+	for _, e := range []config.Endpoint{
+		{Addr: netip.MustParseAddr("198.51.100.10"), Proto: "udp", Port: 1194},
+		{Addr: netip.MustParseAddr("2001:db8::ffff:1"), Proto: "tcp", Port: 65535},
+	} {
+		if rapid.Bool().Draw(t, "endpoint") {
+			f.Endpoints = append(f.Endpoints, e)
+		}
+	}
+	return f
 }

@@ -38,6 +38,7 @@ func TestGolden(t *testing.T) {
 			*s = *bakeSite()
 			s.Guests, s.Networks = nil, s.Networks[2:]
 		}},
+		"guarded": {guardedHost, func(s *config.Site) { *s = *guardedSite() }},
 		"raw image on pc": {testHost, func(s *config.Site) {
 			s.Guests, s.Networks, s.Images[0].Format = s.Guests[:1], nil, "raw"
 			s.Guests[0].Machine = "pc"

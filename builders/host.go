@@ -4,14 +4,16 @@ import (
 	"slices"
 
 	"jeos/internal/config"
+	"jeos/plan"
 )
 
 // Host is what a site's resources depend on beside its files: what the host is, and what was decided once when a guest
 // was made.
 type Host struct {
-	PoolPath string          // target path of the pool; empty when there is no pool yet
-	KVM      map[string]bool // by architecture: whether hardware virtualisation can be used
-	Guests   map[string]Kept // by guest name: the guests that have a domain or a volume on the host
+	PoolPath string            // target path of the pool; empty when there is no pool yet
+	KVM      map[string]bool   // by architecture: whether hardware virtualisation can be used
+	Guests   map[string]Kept   // by guest name: the guests that have a domain or a volume on the host
+	Devices  []plan.HostDevice // nil: nobody asked, so that nobody knows where a device is that is named by what it is
 }
 
 // Kept is what the host remembers of a guest. The zero value is that of a guest that was never made.

@@ -99,6 +99,18 @@ func editMark(root *etree.Element, m *mark) {
 	metadata.AddChild(m.element())
 }
 
+// nicNames returns the names of the network cards that the last apply left, by their MAC addresses.
+func (m *mark) nicNames() map[string]string {
+	names := map[string]string{}
+	for attr, v := range m.applied {
+		nic, isNIC := strings.CutPrefix(attr, "nic.")
+		if fields := strings.Fields(v); isNIC && len(fields) >= 2 {
+			names[fields[1]] = nic
+		}
+	}
+	return names
+}
+
 // keeping returns m with what old has recorded of the first boot.
 func (m *mark) keeping(old *mark) *mark {
 	kept := *m

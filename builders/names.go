@@ -35,11 +35,20 @@ func DomainName(site, guest string) string { return site + "-" + guest }
 // NetworkName returns the name of a network on the host.
 func NetworkName(site, network string) string { return site + "-" + network }
 
+// FilterName returns the name of the filter of a network card on the host. It has at most 98 bytes, as each part has at most
+// 32. Only one guest and card can have it, since no name of the files has a dot.
+func FilterName(site, guest, nic string) string { return site + "-" + guest + "." + nic }
+
 // GuestUUID returns the UUID of a guest's domain. It is derived (RFC 9562, version 5), so that it never changes.
 func GuestUUID(site, guest string) string { return derivedUUID(site, plan.KindGuest, guest) }
 
 // NetworkUUID returns the UUID of a network, derived likewise.
 func NetworkUUID(site, network string) string { return derivedUUID(site, plan.KindNetwork, network) }
+
+// FilterUUID returns the UUID of the filter of a network card, derived likewise.
+func FilterUUID(site, guest, nic string) string {
+	return derivedUUID(site, plan.KindFilter, filterAddr(guest, nic).Name)
+}
 
 func derivedUUID(site string, kind plan.Kind, name string) string {
 	space := uuid.NewSHA1(uuid.NameSpaceURL, []byte(markURI))
@@ -112,14 +121,22 @@ func NextSerial(image string, names map[string]bool) int {
 	return next
 }
 
-// Wanted returns a function that reports which volumes of a pool concern a site: its own, what its bakes left behind, and
-// all images.
-func Wanted(site string) func(volume string) bool {
-	return func(volume string) bool {
-		_, own := parseVolume(site, volume)
-		i, image := parseImage(volume)
-		return own || image && !i.manifest
+// Wanted returns a function that reports which volumes of a pool and which filters of a host concern a site, by their names:
+// its own, what its bakes left behind, and all images.
+func Wanted(site string) func(name string) bool {
+	return func(name string) bool {
+		_, own := parseVolume(site, name)
+		_, _, filter := parseFilter(site, name)
+		i, image := parseImage(name)
+		return own || filter || image && !i.manifest
 	}
+}
+
+// parseFilter is the inverse of FilterName.
+func parseFilter(site, name string) (guest, nic string, ok bool) {
+	rest, found := strings.CutPrefix(name, site+"-")
+	guest, nic, ok = strings.Cut(rest, ".")
+	return guest, nic, found && ok && guest != "" && nic != "" && !strings.Contains(nic, ".")
 }
 
 // volumeName is what the name of a site's volume says.

@@ -14,6 +14,9 @@ import (
 	"jeos/plan"
 )
 
+// attrPorts is there for networks whose ports are isolated, or were to be.
+const attrPorts = "ports"
+
 // network is one network with what its definition is made of (https://libvirt.org/formatnetwork.html).
 type network struct {
 	*config.Network
@@ -48,6 +51,9 @@ func (n *network) wanted() []plan.Attr {
 	l.add("bridge", n.Bridge)
 	l.add("dhcp", n.dhcpRange())
 	l.add("mtu", formatMTU(n.MTU))
+	if n.IsolatedPorts {
+		l.add(attrPorts, portIsolated)
+	}
 	return l.sorted()
 }
 
@@ -116,6 +122,9 @@ func (n *network) build() (string, error) {
 		Metadata: &libvirtxml.NetworkMetadata{XML: metadata},
 		Bridge:   &libvirtxml.NetworkBridge{Name: n.Bridge},
 	}
+	if n.IsolatedPorts {
+		x.PortOptions = &libvirtxml.NetworkPortOptions{Isolated: "yes"}
+	}
 	if n.MTU != 0 && n.Mode != config.Bridged { // whose MTU is the bridge's
 		x.MTU = &libvirtxml.NetworkMTU{Size: uint(n.MTU)}
 	}
@@ -160,7 +169,7 @@ func (n *network) edit(current string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	have, want := readNetwork(root), attrValues(n.wanted())
+	have, want := readNetwork(root, readMark(root, plan.KindNetwork)), attrValues(n.wanted())
 	if have["mode"] != want["mode"] {
 		return n.build()
 	}
@@ -173,6 +182,12 @@ func (n *network) edit(current string) (string, error) {
 		removeChildren(root, "mtu")
 		if n.MTU != 0 {
 			root.CreateElement("mtu").CreateAttr("size", strconv.Itoa(n.MTU))
+		}
+	}
+	if have[attrPorts] != want[attrPorts] {
+		removeChildren(root, "port")
+		if n.IsolatedPorts {
+			root.CreateElement("port").CreateAttr("isolated", "yes")
 		}
 	}
 	if have["ip"] != want["ip"] || have["dhcp"] != want["dhcp"] {
@@ -224,8 +239,9 @@ func (n *network) editRange(ip *etree.Element, p netip.Prefix) {
 	}
 }
 
-// readNetwork reads the attributes that the definition of a network holds.
-func readNetwork(root *etree.Element) map[string]string {
+// readNetwork reads the attributes that the definition of a network holds. That its ports are not isolated is one only where
+// the last apply left them so; the mark may be nil.
+func readNetwork(root *etree.Element, m *mark) map[string]string {
 	mtu, _ := strconv.Atoi(value(root, "mtu", "size"))
 	var ranges []string
 	for _, r := range root.FindElements("ip/dhcp/range") {
@@ -234,7 +250,7 @@ func readNetwork(root *etree.Element) map[string]string {
 	if len(ranges) == 0 {
 		ranges = []string{"none"}
 	}
-	return map[string]string{
+	attrs := map[string]string{
 		attrName: text(root, "name"),
 		"mode":   readMode(root),
 		"ip":     formatPrefixes(readAddresses(root)),
@@ -242,6 +258,12 @@ func readNetwork(root *etree.Element) map[string]string {
 		"dhcp":   strings.Join(ranges, " "),
 		"mtu":    formatMTU(mtu),
 	}
+	if value(root, "port", "isolated") == "yes" {
+		attrs[attrPorts] = portIsolated
+	} else if m != nil && m.applied[attrPorts] != "" {
+		attrs[attrPorts] = portOpen
+	}
+	return attrs
 }
 
 // readMode returns the mode in the words of the files, or libvirt's name of one that they do not have.

@@ -23,12 +23,15 @@ func Observe(site, poolName string, inv *plan.Inventory) (*plan.Actual, Host) {
 	o := &observer{
 		site: site, inv: inv,
 		actual: &plan.Actual{Pool: poolName, Objects: map[plan.Addr]*plan.Object{}, Bakes: map[string]*plan.Remains{}, Lost: map[string][]string{}, Foreign: map[plan.Addr]string{}},
-		host:   Host{KVM: inv.KVM, Guests: map[string]Kept{}},
+		host:   Host{KVM: inv.KVM, Guests: map[string]Kept{}, Devices: inv.Devices},
 		marks:  map[string]*mark{}, open: map[string]bool{},
 	}
 	o.observePool()
 	for _, n := range inv.Networks {
 		o.observeNetwork(n)
+	}
+	for _, f := range inv.Filters {
+		o.observeFilter(f)
 	}
 	for _, d := range inv.Domains {
 		o.observeDomain(d)
@@ -101,13 +104,14 @@ func (o *observer) observeNetwork(n plan.HostNetwork) {
 	}
 	obj := &plan.Object{
 		Addr: networkAddr(name), Host: n.Name, UUID: n.UUID, State: state(n.Active), XML: n.XML,
-		Attrs: readNetwork(root), Applied: m.applied,
+		Attrs: readNetwork(root, m), Applied: m.applied,
 	}
 	obj.Attrs[attrActive] = strconv.FormatBool(n.Active)
 	obj.Attrs[attrAutostart] = strconv.FormatBool(n.Autostart)
 	obj.Attrs[attrPersistent] = strconv.FormatBool(n.Persistent)
 	if _, live, err := parseXML(n.LiveXML); n.LiveXML != "" && err == nil {
-		obj.Live, obj.LiveApplied = readNetwork(live), liveMark(live, m).applied
+		running := liveMark(live, m)
+		obj.Live, obj.LiveApplied = readNetwork(live, running), running.applied
 	}
 	if image, ok := bakeOf(name); ok {
 		o.remains(image).Network = obj
@@ -138,13 +142,16 @@ func (o *observer) observeDomain(d plan.HostDomain) {
 		return
 	}
 	def, err := readDefinition(o.site, root, m)
+	if err == nil {
+		err = def.addGuards(m, nil)
+	}
 	if err != nil {
 		o.foreign(plan.KindGuest, d.Name, "its definition cannot be read")
 		return
 	}
 	obj := &plan.Object{
 		Addr: guestAddr(name), Host: d.Name, UUID: d.UUID, State: d.State, XML: d.XML,
-		Attrs: def.attrs, Applied: m.applied, Needs: def.networks(),
+		Attrs: def.attrs, Applied: m.applied, Needs: def.needs(),
 		Protect:     m.applied[attrProtect] == "true",
 		StopTimeout: m.applied[attrStopTimeout],
 		ForceStop:   m.applied[attrForceStop] == "true",
@@ -180,29 +187,21 @@ func (o *observer) observeLive(obj *plan.Object, d plan.HostDomain, m *mark) {
 	}
 	live := liveMark(root, m)
 	def, err := readDefinition(o.site, root, live)
+	if err == nil {
+		err = def.addGuards(m, o.atWork)
+	}
 	if err != nil {
 		return
 	}
 	def.asLive()
-	obj.Live, obj.LiveApplied, obj.Detach = def.attrs, live.applied, def.devices
-	obj.Needs = slices.Concat(obj.Needs, def.networks())
+	obj.Live, obj.LiveApplied, obj.Detach, obj.Devices = def.attrs, live.applied, def.devices, def.cards
+	obj.Uses = def.needs()
+	obj.Needs = slices.Concat(obj.Needs, obj.Uses)
 	slices.SortFunc(obj.Needs, plan.Addr.Compare)
 	obj.Needs = slices.Compact(obj.Needs)
 	for _, e := range root.FindElements("devices/disk") {
 		o.open[diskSource(e)] = true
 	}
-}
-
-// networks returns the networks of the site that the cards of a definition are plugged into, sorted.
-func (d *definition) networks() []plan.Addr {
-	set := map[plan.Addr]bool{}
-	for name, value := range d.attrs {
-		source, _, _ := strings.Cut(value, " ")
-		if network, own := strings.CutPrefix(source, "network."); own && strings.HasPrefix(name, "nic.") {
-			set[networkAddr(network)] = true
-		}
-	}
-	return slices.SortedFunc(maps.Keys(set), plan.Addr.Compare)
 }
 
 func (o *observer) observeVolume(v plan.HostVolume) {

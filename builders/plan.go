@@ -24,6 +24,12 @@ func NeedsKVM(site *config.Site, inv *plan.Inventory, opt plan.Options) bool {
 	})
 }
 
+// NeedsDevices reports whether Plan has to know the devices of the host, in Inventory.Devices: a guest of the files has one
+// of them for itself.
+func NeedsDevices(site *config.Site, opt plan.Options) bool {
+	return !opt.Destroy && len(opt.Images) == 0 && slices.ContainsFunc(site.Guests, func(g config.Guest) bool { return len(g.Devices) > 0 })
+}
+
 // lacksBake reports whether a baked image of the site is not on the host.
 func lacksBake(site *config.Site, inv *plan.Inventory) bool {
 	if !slices.ContainsFunc(site.Images, func(i config.Image) bool { return i.Bake != nil }) {
@@ -61,12 +67,18 @@ func Plan(site *config.Site, inv *plan.Inventory, opt plan.Options) (*plan.Plan,
 	nameImages(desired, actual)
 	for i := range desired {
 		forgetUnmanaged(&desired[i], actual.Objects[desired[i].Addr])
+		recallRules(&desired[i], actual.Objects[desired[i].Addr])
 	}
 	p, err := plan.Diff(desired, actual, opt)
 	if opt.Destroy {
 		return p, err
 	}
 	refusal := &plan.Refusal{Problems: Conflicts(bakingSite(site, bakesIn(site, p)...), inv)}
+	if p != nil {
+		checked := checkDevices(site, host, p)
+		refusal.Problems = append(refusal.Problems, checked.problems...)
+		p.Notices = append(p.Notices, checked.notices...)
+	}
 	if r, ok := errors.AsType[*plan.Refusal](err); ok {
 		refusal.Problems = append(refusal.Problems, r.Problems...)
 	} else if err != nil {

@@ -86,6 +86,9 @@ func seedAttrs(site *config.Site, g *config.Guest, h *hasher) ([]plan.Attr, erro
 	add(attrSeedNetwork, networkConfig(site, g), false)
 	add(attrSeedDisks, canonical(mounts(g.Disks)), false)
 	set(attrSeedHost, g.Hostname, g.Hostname != g.Name, false)
+	if acts(g.Role) {
+		add(attrSeedRole, canonical(enact(g.Role)), isSecret(g.Role))
+	}
 	set("seed.timezone", g.Timezone, g.Timezone != "", false)
 	set("seed.locale", g.Locale, g.Locale != "", false)
 	set("seed.packages", g.Packages, len(g.Packages) > 0, false)

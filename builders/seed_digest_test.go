@@ -23,7 +23,7 @@ func attrsOf(t *testing.T, g *config.Guest) map[string]plan.Attr {
 	return attrs
 }
 
-// Every setting changes its own attribute and no other, and only the network and the disks reach a guest that is made.
+// Every setting changes its own attribute and no other, and only what every boot reads reaches a guest that is made.
 func TestSeedAttrs(t *testing.T) {
 	base := sampleGuest()
 	base.Files = base.Files[:1]
@@ -51,6 +51,15 @@ func TestSeedAttrs(t *testing.T) {
 		"secret cloud": {"seed.cloud_config", func(g *config.Guest) { g.CloudSensitive = true }, true},
 		"password":     {"seed.user.admin", func(g *config.Guest) { g.Users[0].HashedPassword = "$6$other" }, true},
 		"key":          {"seed.user.plain", func(g *config.Guest) { g.Users[1].SSHKeys = []string{"ssh-rsa A"} }, false},
+		"role":         {"seed.role", func(g *config.Guest) { g.Role.Files[0].Content = []byte("x") }, false},
+		"role's mode":  {"seed.role", func(g *config.Guest) { g.Role.Files[0].Mode = 0o644 }, false},
+		"role's file":  {"seed.role", func(g *config.Guest) { g.Role.Files = nil }, false},
+		"secret role":  {"seed.role", func(g *config.Guest) { g.Role.Files[0].Sensitive = true }, true},
+		"enabled":      {"seed.role", func(g *config.Guest) { g.Role.Enable[0] = "other.service" }, false},
+		"disabled":     {"seed.role", func(g *config.Guest) { g.Role.Disable = nil }, false},
+		"applied":      {"seed.role", func(g *config.Guest) { g.Role.Apply = append(g.Role.Apply, "true") }, false},
+		"guard":        {"seed.role", func(g *config.Guest) { g.Role.Guard = "true" }, false},
+		"probe":        {"seed.role", func(g *config.Guest) { g.Role.Probes[0].Command = "true" }, false},
 		"content":      {"seed.file./etc/hostile/A", func(g *config.Guest) { g.Files[0].Content = []byte("x") }, false},
 		"mode":         {"seed.file./etc/hostile/A", func(g *config.Guest) { g.Files[0].Mode = 0o644 }, false},
 		"secret file":  {"seed.file./etc/hostile/A", func(g *config.Guest) { g.Files[0].Sensitive = true }, true},
@@ -84,7 +93,7 @@ func TestSeedAttrs(t *testing.T) {
 func TestSeedAttrsEffects(t *testing.T) {
 	for name, a := range attrsOf(t, sampleGuest()) {
 		want := plan.OnCreate
-		if name == "seed.network" || name == "seed.disks" || name == "seed.hostname" {
+		if name == "seed.network" || name == "seed.disks" || name == "seed.hostname" || name == "seed.role" {
 			want = plan.Restart
 		}
 		if got := plan.RuleFor(plan.KindGuest, a.Name).Effect; got != want {
@@ -104,7 +113,23 @@ func TestSeedAttrsOfBareGuest(t *testing.T) {
 func TestSeedAttrsIgnoreOrigin(t *testing.T) {
 	g := sampleGuest()
 	g.Users[0].Origin, g.Files[0].Origin, g.NICs[0].Origin, g.Disks[0].Origin = "a:1", "a:2", "a:3", "a:4"
+	g.Role.Origin, g.Role.Files[0].Origin = "a:5", "a:6"
 	if diff := cmp.Diff(attrsOf(t, sampleGuest()), attrsOf(t, g)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A role that does nothing inside the guest restarts nobody, and an empty list is as good as none.
+func TestSeedAttrsOfRole(t *testing.T) {
+	g := &config.Guest{Name: "web", Hostname: "web", Role: &config.Role{Name: "workload", Confined: true}}
+	if attr, ok := attrsOf(t, g)["seed.role"]; ok {
+		t.Errorf("attribute %v", attr)
+	}
+	g.Role.Guard = "true"
+	none := attrsOf(t, g)["seed.role"]
+	g.Role.Files, g.Role.Enable, g.Role.Disable = []config.File{}, []string{}, []string{}
+	g.Role.Apply, g.Role.Probes = []string{}, []config.Probe{}
+	if diff := cmp.Diff(none, attrsOf(t, g)["seed.role"]); diff != "" {
 		t.Error(diff)
 	}
 }

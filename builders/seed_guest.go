@@ -28,6 +28,7 @@ var reporting = []installedFile{
 var installed = append(reporting[:len(reporting):len(reporting)], []installedFile{
 	{"grow", "/usr/local/lib/jeos/grow", "755"},
 	{"jeos-grow@.service", "/etc/systemd/system/jeos-grow@.service", "644"},
+	{"jeos-role.service", "/etc/systemd/system/jeos-role.service", "644"},
 	{"99-jeos-grow.rules", "/etc/udev/rules.d/99-jeos-grow.rules", "644"},
 }...)
 
@@ -45,14 +46,15 @@ func guestFile(name string) string {
 }
 
 // bootScript returns the shell script that every boot of a guest runs, early and from its newest seed. It installs
-// jeos's parts and mounts the data disks.
-func bootScript(disks []config.Disk) string {
+// jeos's parts, mounts the data disks and then makes the guest what its role says, whose files may be on these disks.
+func bootScript(g *config.Guest) string {
 	var b strings.Builder
 	b.WriteString(guestFile("boot.sh"))
 	for _, f := range installed {
 		b.WriteString(f.put())
 	}
-	fmt.Fprintf(&b, "data_disks <<'JEOS'\n%sJEOS\nfinish\n", fstab(disks))
+	fmt.Fprintf(&b, "data_disks <<'JEOS'\n%sJEOS\nfinish\n", fstab(g.Disks))
+	b.WriteString(rolePart(g.Role))
 	return b.String()
 }
 

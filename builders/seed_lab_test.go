@@ -97,6 +97,21 @@ func TestLabPyYAML(t *testing.T) {
 	}
 }
 
+// TestLabReport has the guest's python3 judge the report service.
+func TestLabReport(t *testing.T) {
+	tests, err := os.ReadFile("testdata/report_test.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, content := range map[string][]byte{"report": []byte(guestFile("report")), "report_test.py": tests} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inGuestImage(t, dir, "python3", "/mnt/report_test.py", "/mnt")
+}
+
 // TestLabISO has independent readers read the image: isoinfo of genisoimage, and xorriso.
 func TestLabISO(t *testing.T) {
 	s := seeds(t)["full"]

@@ -58,6 +58,12 @@ func sampleGuest() *config.Guest {
 			},
 			{Name: "plain"},
 		},
+		Role: &config.Role{
+			Name: "gateway", Enable: []string{"gate.service"}, Disable: []string{"nftables.service"},
+			Files: []config.File{{Path: "/etc/gate.conf", Content: []byte("\x00it's\n"), Mode: 0o600, Owner: "root:root"}},
+			Apply: []string{"netplan generate"}, Guard: "nft list chain inet jeos forward",
+			Probes: []config.Probe{{Name: "tunnel", Command: "ip -br address show tun0"}},
+		},
 	}
 	for i, content := range append(hostile, "\xff\xfe\x00binary") {
 		path := "/etc/hostile/" + string(rune('A'+i))
@@ -126,10 +132,15 @@ func TestRenderSeedLeavesGuestAlone(t *testing.T) {
 }
 
 func TestRenderSeedTooLarge(t *testing.T) {
-	g := &config.Guest{Name: "web", Files: []config.File{{Path: "/big", Content: bytes.Repeat([]byte("x"), maxUserData)}}}
-	_, err := renderSeed(sampleSite(), g, "i")
-	if err == nil || !strings.Contains(err.Error(), `guest "web" is 10`) {
-		t.Errorf("error %v", err)
+	file := config.File{Path: "/big", Content: bytes.Repeat([]byte("x"), maxUserData)}
+	for want, g := range map[string]*config.Guest{
+		`guest "web" is 1044 KiB, more than`:                                    {Files: []config.File{file}},
+		`guest "web" is 1421 KiB, 1389 KiB of it for its role "vpn", more than`: {Role: &config.Role{Name: "vpn", Files: []config.File{file}}},
+	} {
+		g.Name = "web"
+		if _, err := renderSeed(sampleSite(), g, "i"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
 	}
 }
 
@@ -238,11 +249,19 @@ func TestMergeCloudConfig(t *testing.T) {
 }
 
 func TestBootScript(t *testing.T) {
-	script := bootScript(sampleGuest().Disks)
-	check := exec.Command("sh", "-n")
-	check.Stdin = strings.NewReader(script)
-	if out, err := check.CombinedOutput(); err != nil {
-		t.Errorf("%v: %s", err, out)
+	list, ok := decode(t, userData(sampleGuest(), bootScript(sampleGuest())))["bootcmd"].([]any)
+	if !ok || len(list) != 1 {
+		t.Fatalf("bootcmd %v", list)
+	}
+	for _, script := range []string{list[0].(string), roleScript(sampleGuest().Role), roleScript(&config.Role{})} {
+		check := exec.Command("sh", "-n")
+		check.Stdin = strings.NewReader(script)
+		if out, err := check.CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	}
+	if strings.Contains(guestFile("role.sh"), "\n"+roleEnd+"\n") {
+		t.Error("role.sh cannot be a here-document")
 	}
 	for _, f := range installed {
 		if strings.Contains(guestFile(f.name), "\nJEOS\n") || !strings.HasSuffix(guestFile(f.name), "\n") {

@@ -14,10 +14,11 @@ const consoleDropIn = "/etc/systemd/system/serial-getty@ttyS0.service.d/jeos.con
 
 // userData returns the user-data of a guest: one cloud-config
 // (https://docs.cloud-init.io/en/latest/reference/modules.html) in words that cloud-init 22.4 and later know, with the
-// guest's own cloud_config merged into it. The script is for every boot.
+// guest's own cloud_config merged into it. The script is for every boot. It is written as shell lines, which cloud-init runs
+// from a file: as an argument of a command it could be no longer than 128 KiB, and anybody in the guest could read it.
 func userData(g *config.Guest, script string) []byte {
 	cloud := map[string]any{
-		"bootcmd":           []any{[]any{"sh", "-c", script}},
+		"bootcmd":           []any{"(\n" + script + ")"},
 		"disable_root":      true,
 		"hostname":          shortName(g.Hostname),
 		"preserve_hostname": false,

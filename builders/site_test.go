@@ -1,6 +1,7 @@
 package builders
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"time"
@@ -110,6 +111,8 @@ func applied(list []plan.Resource) *plan.Inventory {
 			inv.Networks = append(inv.Networks, plan.HostNetwork{
 				Name: r.Host, UUID: r.UUID, XML: r.XML, LiveXML: r.XML, Active: true, Autostart: r.Autostart, Persistent: true,
 			})
+		case plan.KindFilter:
+			inv.Filters = append(inv.Filters, plan.HostFilter{Name: r.Host, UUID: r.UUID, XML: r.XML})
 		case plan.KindImage, plan.KindVolume:
 			xml := r.XML
 			if strings.HasSuffix(r.Host, ".qcow2") { // what a refresh of the pool makes of a finished upload
@@ -122,12 +125,110 @@ func applied(list []plan.Resource) *plan.Inventory {
 		case plan.KindGuest:
 			d := plan.HostDomain{Name: r.Host, UUID: r.UUID, XML: r.XML, Autostart: r.Autostart, Persistent: true}
 			if r.Running != nil && *r.Running {
-				d.State, d.LiveXML = plan.Running, r.XML
+				d.State, d.LiveXML = plan.Running, plugIn(inv, r.XML)
 			}
 			inv.Domains = append(inv.Domains, d)
 		}
 	}
 	return inv
+}
+
+// plugIn returns a definition as it is when the domain runs: its network cards have ports, where their filters are at work.
+func plugIn(inv *plan.Inventory, definition string) string {
+	doc, root, err := parseXML(definition)
+	if err != nil {
+		panic(err)
+	}
+	for _, e := range root.FindElements("devices/interface") {
+		port := fmt.Sprintf("vnet%d", len(inv.Bindings))
+		e.CreateElement("target").CreateAttr("dev", port)
+		if filter := value(e, "filterref", "filter"); filter != "" {
+			inv.Bindings = append(inv.Bindings, plan.HostBinding{Port: port, Filter: filter})
+		}
+	}
+	live, err := doc.WriteToString()
+	if err != nil {
+		panic(err)
+	}
+	return live
+}
+
+// guardedSite has a gateway with a tunnel and a device of the host, and a guest behind it.
+func guardedSite() *config.Site {
+	s := testSite()
+	web, vpn := s.Guests[1], s.Guests[0]
+	s.Networks = s.Networks[1:]
+	s.Networks[0].IsolatedPorts = true
+	vpn.Name, vpn.Hostname, vpn.Running = "vpn", "vpn", web.Running
+	vpn.NICs = []config.NIC{
+		{
+			Name: "inside", Network: "lan", MAC: "52:54:00:00:00:11", Gateway: true, Origin: "main.jeos.hcl:21",
+			Addresses: []netip.Prefix{netip.MustParsePrefix("10.66.0.1/24"), netip.MustParsePrefix("fd64::1/64")},
+			Filter:    &config.Filter{Router: true, Peers: []string{"52:54:00:00:00:01"}},
+		},
+		{
+			Name: "uplink", Network: "out", MAC: "52:54:00:00:00:12", Origin: "main.jeos.hcl:22",
+			Addresses: []netip.Prefix{netip.MustParsePrefix("10.64.0.9/24"), netip.MustParsePrefix("fd65::9/64")},
+			Filter: &config.Filter{Peers: []string{"52:54:00:00:00:fe"}, Endpoints: []config.Endpoint{
+				{Addr: netip.MustParseAddr("198.51.100.10"), Proto: "udp", Port: 1194},
+				{Addr: netip.MustParseAddr("2001:db8::1"), Proto: "tcp", Port: 443},
+			}},
+		},
+	}
+	vpn.Devices = []config.Device{
+		{Name: "card", ID: "8086:2723", Origin: "main.jeos.hcl:23"},
+		{Name: "port", Address: "0000:04:00.1", Managed: true, Origin: "main.jeos.hcl:24"},
+	}
+	vpn.Needs, web.Needs = []string{"web"}, []string{"vpn"} // vpn forwards a port to web
+	web.NICs = web.NICs[:1]
+	web.NICs[0].Via, web.NICs[0].Filter = "vpn", &config.Filter{Peers: []string{"52:54:00:00:00:11"}}
+	s.Guests = []config.Guest{vpn, web}
+	return s
+}
+
+// guardedHost is a host for it.
+func guardedHost() Host {
+	h := testHost()
+	h.Devices = testDevices()
+	return h
+}
+
+// testDevices are a wifi card, and a network card with two ports of which the host uses none.
+func testDevices() []plan.HostDevice {
+	return []plan.HostDevice{
+		pciNode("0000:00:1c.0", "8086:9d10", "0x060400", "pcieport", 1),
+		pciNode("0000:03:00.0", "8086:2723", "0x028000", "vfio-pci", 5),
+		pciNode("0000:04:00.0", "8086:1521", "0x020000", "", 6, "0000:04:00.1"),
+		pciNode("0000:04:00.1", "8086:1521", "0x020000", "igb", 6, "0000:04:00.0"),
+	}
+}
+
+// pciNode describes a PCI device as libvirt does. A group of 0 is none.
+func pciNode(address, id, class, driver string, group int, others ...string) plan.HostDevice {
+	split := func(address string) []string {
+		return strings.FieldsFunc(address, func(r rune) bool { return r == ':' || r == '.' })
+	}
+	var domain, bus, slot, function int
+	if _, err := fmt.Sscanf(address, "%x:%x:%x.%x", &domain, &bus, &slot, &function); err != nil {
+		panic(err)
+	}
+	vendor, product, _ := strings.Cut(id, ":")
+	name := "pci_" + strings.Join(split(address), "_")
+	xml := fmt.Sprintf("<device><name>%s</name>", name)
+	if driver != "" {
+		xml += fmt.Sprintf("<driver><name>%s</name></driver>", driver)
+	}
+	xml += fmt.Sprintf("<capability type='pci'><class>%s</class><domain>%d</domain><bus>%d</bus><slot>%d</slot><function>%d</function>"+
+		"<product id='0x%s'>Card</product><vendor id='0x%s'>Maker</vendor>", class, domain, bus, slot, function, product, vendor)
+	if group > 0 {
+		xml += fmt.Sprintf("<iommuGroup number='%d'>", group)
+		for _, a := range append(others, address) {
+			p := split(a)
+			xml += fmt.Sprintf("<address domain='0x%s' bus='0x%s' slot='0x%s' function='0x%s'/>", p[0], p[1], p[2], p[3])
+		}
+		xml += "</iommuGroup>"
+	}
+	return plan.HostDevice{Name: name, XML: xml + "</capability></device>"}
 }
 
 // observe returns the object of that address on a host with that inventory.

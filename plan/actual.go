@@ -50,16 +50,19 @@ type Object struct {
 
 	// Detach holds, by attribute name, the XML of devices of the running domain, for detaching them live.
 	Detach map[string]string
+	// Devices holds, by attribute name, the XML of devices of the running domain on which that attribute can be changed live.
+	Devices map[string]string
 
 	Complete bool  // volume: written to its end. An incomplete volume counts as missing and is deleted before it is made again
 	Size     int64 // volume: capacity in bytes; negative when nobody can tell
 	Keep     bool  // volume: the guest's metadata says that it must survive
 	Protect  bool  // guest: its metadata refuses destroy and replace
 
-	Parent Addr   // volume: the guest that it belongs to
+	Parent Addr   // volume and filter: the guest that it belongs to
 	Hidden bool   // volume: a seed; people see its guest only
 	InUse  bool   // volume: a running domain has it open
-	Needs  []Addr // guest: the networks that its definitions (inactive and live) use
+	Needs  []Addr // guest: the networks and filters that its definitions (inactive and live) use
+	Uses   []Addr // guest: those of them that the live one uses
 
 	Saved       bool   // guest: its memory is saved (virsh managedsave) and comes back at its next start
 	StopTimeout string // guest: from the metadata, a time.Duration string; empty when not recorded

@@ -13,6 +13,7 @@ type comparison struct {
 	pending []AttrChange // the definition is right and the running one is not yet
 	created []string     // names of OnCreate attributes that differ
 	detach  []string     // attributes of the running guest whose devices must be detached
+	update  []string     // attributes of the running guest whose devices must be changed
 }
 
 // effect returns the greatest effect of the changes.
@@ -58,6 +59,9 @@ func compare(kind Kind, want []Attr, have *Object) comparison {
 			if ch.Effect == Live && have.Detach[name] != "" {
 				c.detach = append(c.detach, name)
 			}
+			if have.Devices[name] != "" && have.Live[name] != w.Value {
+				c.update = append(c.update, name)
+			}
 			continue
 		}
 		c.compareLive(rule, name, w, have)
@@ -67,10 +71,15 @@ func compare(kind Kind, want []Attr, have *Object) comparison {
 
 // compareLive looks at an attribute whose definition is as wanted: the running object may still differ.
 func (c *comparison) compareLive(rule Rule, name string, w Attr, have *Object) {
+	live, isLive := have.Live[name]
+	if have.Devices[name] != "" && live != w.Value { // the last apply changed it, or was to do so
+		c.changes = append(c.changes, difference(rule, name, live, w, have.Applied))
+		c.update = append(c.update, name)
+		return
+	}
 	if have.Live == nil || rule.Effect != Restart {
 		return
 	}
-	live, isLive := have.Live[name]
 	applied, wasApplied := have.LiveApplied[name]
 	if live == w.Value || !isLive && !wasApplied && w.Value == "" {
 		return

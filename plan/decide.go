@@ -230,11 +230,11 @@ func (d *differ) checkOutside(network Addr) {
 	}
 }
 
-// attached returns the guests whose definitions use the network, sorted by address.
-func (d *differ) attached(network Addr) []*guestDiff {
+// attached returns the guests whose definitions use a network or filter, sorted by address.
+func (d *differ) attached(to Addr) []*guestDiff {
 	var out []*guestDiff
 	for _, a := range sortedAddrs(d.guests, "") {
-		if g := d.guests[a]; g.have != nil && slices.Contains(g.have.Needs, network) {
+		if g := d.guests[a]; g.have != nil && slices.Contains(g.have.Needs, to) {
 			out = append(out, g)
 		}
 	}

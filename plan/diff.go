@@ -16,6 +16,8 @@ type Options struct {
 	ForceStop bool   // pull the plug of every guest that does not shut down in time
 	NoWait    bool   // do not wait until started guests are ready
 	Images    []Addr // make these images, with those below them, and touch nothing else; empty: no such wish
+
+	RequireProbes bool // wait until the probes of started guests succeed, too
 }
 
 // Problem is a reason why a plan must not be applied, in the form of a diagnostic.
@@ -124,7 +126,7 @@ func (d *differ) checkNamed(addrs []Addr, flag string, guestOnly bool) {
 	}
 }
 
-// owners puts the guest in the place of each of its volumes: only with it can they change.
+// owners puts the guest in the place of each of its volumes and filters: only with it can they change.
 func (d *differ) owners(targets []Addr) []Addr {
 	out := slices.Clone(targets)
 	for i, a := range out {
@@ -213,6 +215,8 @@ func hostKind(k Kind) string {
 		return "domain"
 	case KindImage:
 		return "volume"
+	case KindFilter:
+		return "network filter"
 	}
 	return string(k)
 }

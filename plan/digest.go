@@ -14,6 +14,7 @@ type wanted struct {
 	Addr, UUID, XML string
 	Attrs           []Attr
 	Needs, Parts    []Addr
+	Via             []Addr
 	Size            int64
 	Content         string
 	Running         *bool
@@ -35,7 +36,7 @@ func digestWanted(desired []Resource) string {
 
 func wantedOf(r *Resource) wanted {
 	w := wanted{
-		Addr: r.Addr.String() + " " + r.Host, UUID: r.UUID, XML: r.XML, Attrs: r.Attrs, Needs: r.Needs, Parts: r.Parts, Size: r.Size,
+		Addr: r.Addr.String() + " " + r.Host, UUID: r.UUID, XML: r.XML, Attrs: r.Attrs, Needs: r.Needs, Parts: r.Parts, Via: r.Via, Size: r.Size,
 		Running: r.Running, Flags: []bool{r.Autostart, r.ForceStop, r.Protect, r.Keep, r.Hidden, r.FollowImage},
 		Timeouts: []int64{int64(r.StopTimeout), int64(r.ReadyTimeout)},
 	}
@@ -85,7 +86,7 @@ func foundOf(o *Object) *Object {
 		return nil
 	}
 	found := *o
-	found.XML, found.Detach = "", nil // says more than matters: times of access, and passwords
+	found.XML, found.Detach, found.Devices = "", nil, nil // say more than matters: times of access, and passwords
 	return &found
 }
 

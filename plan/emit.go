@@ -13,13 +13,16 @@ const defaultStopTimeout = 2 * time.Minute
 type stepList struct {
 	list    []Step
 	stopped map[Addr][]int // guest, network: steps after which it is off
-	ready   map[Addr][]int // pool, image, volume, network: steps after which it can be used
+	ready   map[Addr][]int // pool, image, volume, network, filter: steps after which it can be used
+	updated map[Addr][]int // guest: steps that change devices of the running one
 	defined map[Addr][]int // guest: steps after which its definition is the wanted one, or gone
 	started map[Addr][]int // guest
 }
 
 func newStepList() stepList {
-	return stepList{stopped: map[Addr][]int{}, ready: map[Addr][]int{}, defined: map[Addr][]int{}, started: map[Addr][]int{}}
+	return stepList{
+		stopped: map[Addr][]int{}, ready: map[Addr][]int{}, updated: map[Addr][]int{}, defined: map[Addr][]int{}, started: map[Addr][]int{},
+	}
 }
 
 // add appends a step that needs others, and returns its index.
@@ -44,6 +47,7 @@ func (d *differ) emit() error {
 		d.emitPool()
 	}
 	d.emitImages(early)
+	d.emitFilters()
 	for _, a := range slices.Backward(order) {
 		d.emitStop(a)
 	}
@@ -71,6 +75,9 @@ func (d *differ) emit() error {
 	}
 	d.emitStraySeeds()
 	d.emitRemains()
+	for _, a := range d.found(KindFilter) {
+		d.emitFilterRemoval(a)
+	}
 	for _, a := range d.found(KindNetwork) {
 		d.emitNetworkRemoval(a)
 	}
@@ -89,10 +96,8 @@ func (d *differ) startOrder() []Addr {
 			return
 		}
 		seen[a] = true
-		if g.want != nil {
-			for _, n := range g.want.Needs {
-				visit(n)
-			}
+		for _, n := range d.needs(a) {
+			visit(n)
 		}
 		out = append(out, a)
 	}
@@ -100,6 +105,14 @@ func (d *differ) startOrder() []Addr {
 		visit(a)
 	}
 	return out
+}
+
+// needs returns what the files say that an object needs, also when the plan removes it. Of what they do not have it is nil.
+func (d *differ) needs(a Addr) []Addr {
+	if f := d.files[a]; f != nil {
+		return f.Needs
+	}
+	return nil
 }
 
 func (d *differ) emitStop(a Addr) {
@@ -115,8 +128,8 @@ func (d *differ) emitStop(a Addr) {
 		return
 	}
 	var behind []int // what needs it stops first
-	for b, other := range d.guests {
-		if other.want != nil && slices.Contains(other.want.Needs, a) {
+	for b := range d.guests {
+		if slices.Contains(d.needs(b), a) {
 			behind = append(behind, d.steps.stopped[b]...)
 		}
 	}

@@ -10,6 +10,9 @@ import (
 // root disk comes last, so that a guest whose root disk is there has all the rest too.
 func (d *differ) emitGuest(a Addr, g *guestDiff) error {
 	s, w := &d.steps, g.want
+	if err := d.emitUpdates(a, g); err != nil {
+		return err
+	}
 	last := s.stopped[a]
 	if g.rename {
 		last = []int{s.add(Step{Verb: RenameGuest, Addr: a, Host: w.Host, UUID: g.have.UUID}, last)}
@@ -204,7 +207,7 @@ func (d *differ) changeGuest(a Addr, g *guestDiff, hidden []AttrChange) {
 		c.Action, c.Attrs, c.Effect = Update, hidden, Live
 	}
 	if g.on() && g.stop {
-		c.Disrupts = []Addr{a}
+		c.Disrupts = d.interrupted(a)
 	}
 	d.change(c)
 	if !g.stop {
@@ -218,7 +221,7 @@ func (d *differ) emitStart(a Addr) {
 		return
 	}
 	w := g.want
-	needs := slices.Concat(s.stopped[a], s.defined[a])
+	needs := slices.Concat(s.stopped[a], s.defined[a], d.released(w))
 	for _, n := range slices.Concat(w.Parts, w.Needs) {
 		needs = append(needs, s.ready[n]...)
 		needs = append(needs, s.started[n]...)
@@ -226,7 +229,7 @@ func (d *differ) emitStart(a Addr) {
 	i := s.add(Step{Verb: StartGuest, Addr: a, Host: w.Host, UUID: w.UUID}, needs)
 	s.started[a] = []int{i}
 	if !d.opt.NoWait {
-		s.add(Step{Verb: AwaitGuest, Addr: a, Host: w.Host, UUID: w.UUID, Timeout: w.ReadyTimeout}, []int{i})
+		s.add(Step{Verb: AwaitGuest, Addr: a, Host: w.Host, UUID: w.UUID, Probes: d.opt.RequireProbes, Timeout: w.ReadyTimeout}, []int{i})
 	}
 }
 
@@ -252,7 +255,7 @@ func (d *differ) emitRemoval(a Addr, g *guestDiff) {
 	d.steps.defined[a] = []int{i}
 	c := Change{Addr: a, Action: Delete, Attrs: goneAttrs(KindGuest, g.have.Attrs), Effect: DataLoss, Reason: d.goneReason()}
 	if g.on() {
-		c.Disrupts = []Addr{a}
+		c.Disrupts = d.interrupted(a)
 	}
 	d.change(c)
 }

@@ -11,13 +11,17 @@ var ErrNotFound = errors.New("not found")
 
 // Reader reads a libvirt host and changes nothing.
 type Reader interface {
-	// Inventory reads every domain and network of the host, the pool of that name, and the XML of those of its volumes
-	// whose names are wanted. An object that vanishes between listing and reading is left out. It is safe to call while
-	// others change the host; the answer is then a mixture of before and after.
-	Inventory(ctx context.Context, pool string, wanted func(volume string) bool) (*Inventory, error)
+	// Inventory reads every domain and network of the host, the pool of that name, which filters there are and where they are
+	// at work, and the XML of those filters and of those volumes of the pool whose names are wanted. An object that vanishes
+	// between listing and reading is left out. It is safe to call while others change the host; the answer is then a mixture
+	// of before and after.
+	Inventory(ctx context.Context, pool string, wanted func(name string) bool) (*Inventory, error)
 	// KVM reports, by architecture ("x86_64"), whether the host has hardware virtualisation. libvirt may take seconds to
 	// find out, so that only those who need it should ask.
 	KVM(ctx context.Context) (map[string]bool, error)
+	// Devices reads the PCI devices of the host, and the network interfaces on them, sorted by name. A host has many, so that
+	// only those who need them should ask. The result is not nil when there is none.
+	Devices(ctx context.Context) ([]HostDevice, error)
 	// Close ends the connection. The Reader must not be used after it.
 	Close() error
 }
@@ -83,17 +87,14 @@ type HostNetwork struct {
 // HostVolume is a volume of the pool.
 type HostVolume struct{ Name, XML string }
 
-// HostFilter is a network filter. XML is empty for those of a name that no site of jeos can have given.
+// HostFilter is a network filter (https://libvirt.org/formatnwfilter.html). XML is empty for those that were not wanted.
 type HostFilter struct{ Name, UUID, XML string }
 
 // HostBinding says that a filter is at work at a port of a running domain (https://libvirt.org/formatnwfilterbinding.html).
 type HostBinding struct {
 	Port   string // the interface of the host: "vnet3"
-	Filter string
-	MAC    string // of the network card, lower case
+	Filter string // name
 }
 
-// HostDevice is a PCI device of the host (https://libvirt.org/formatnode.html).
-type HostDevice struct {
-	Name, XML string
-}
+// HostDevice is a PCI device of the host, or a network interface on one (https://libvirt.org/formatnode.html).
+type HostDevice struct{ Name, XML string }

@@ -13,11 +13,32 @@ type Report struct {
 	HostKeys  []string `json:"host_keys"`  // ssh host keys, one public key line each
 	Addresses []string `json:"addresses"`  // "lan 10.64.0.2/24"
 	Hostname  string   `json:"hostname"`
+	Guard     *Check   `json:"guard"`  // whether the guest's own rules are as they should be; nil: it has none
+	Probes    []Check  `json:"probes"` // by name
 }
 
-// Ready reports whether the guest has done all that its seed asks for. A guest whose cloud-init ended in an error is
-// finished but not ready; see Failed.
-func (r *Report) Ready() bool { return r.CloudInit == "done" && len(r.Errors) == 0 }
+// Check is what a guest found out about itself. It is at most some ten seconds old; before that it is not OK.
+type Check struct {
+	Name string `json:"name,omitempty"` // empty for the guard
+	OK   bool   `json:"ok"`
+	Text string `json:"text"` // one line for people, at most 200 characters; may be empty
+}
+
+// Ready reports whether the guest has done all that its seed asks for and its guard, if it has one, is closed. A guest
+// whose cloud-init ended in an error is finished but not ready; see Failed. What its probes say does not count.
+func (r *Report) Ready() bool {
+	return r.CloudInit == "done" && len(r.Errors) == 0 && (r.Guard == nil || r.Guard.OK)
+}
+
+// FailedProbe returns the first probe that does not succeed, nil when all do.
+func (r *Report) FailedProbe() *Check {
+	for i := range r.Probes {
+		if !r.Probes[i].OK {
+			return &r.Probes[i]
+		}
+	}
+	return nil
+}
 
 // Failed reports whether cloud-init has ended in an error, so that waiting longer changes nothing.
 func (r *Report) Failed() bool {

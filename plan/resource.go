@@ -33,19 +33,23 @@ type Attr struct {
 type Resource struct {
 	Addr
 	Host   string // its name on the host
-	UUID   string // of domains and networks; empty for the rest
+	UUID   string // of domains, networks and filters; empty for the rest
 	Origin string // "main.jeos.hcl:12", where the files declare it
-	Parent Addr   // volume: the guest that it belongs to
+	Parent Addr   // volume and filter: the guest that it belongs to
 	Hidden bool   // volume: a seed; people see its guest only
 	Attrs  []Attr // sorted by name
 	XML    string // the whole definition, for create
 	Needs  []Addr // resources that must be there and started before this one starts
 	Body   Addr   // guest: its root volume. While that is missing the guest counts as not made
 	Parts  []Addr // guest: all its volumes, seed and root included
+	Via    []Addr // guest: the guests that its packets go through, as those of a gateway's clients do
 
 	// Edit returns current, the inactive XML that libvirt has, with everything that jeos manages set as wanted and
 	// everything else as it was. Nil where an object cannot be edited.
 	Edit func(current string) (string, error)
+	// Update returns device, the XML of a device of the running guest, with all of it as wanted that can be changed live. It
+	// returns "" for a device that the guest is not to keep. Nil for all but guests.
+	Update func(device string) (string, error)
 
 	Content *Content // what an uploaded volume holds
 	Bake    *Bake    // image: how it is made, where it is not uploaded

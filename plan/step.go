@@ -37,6 +37,11 @@ const (
 	UndefineNetwork Verb = "undefine network"
 	// AutostartNetwork sets whether the network Host starts with the host, to On.
 	AutostartNetwork Verb = "set autostart of network"
+	// DefineFilter defines the network filter Host from XML over the same UUID. Where it is at work already, what it lets
+	// through changes at once.
+	DefineFilter Verb = "define filter"
+	// UndefineFilter removes the network filter UUID.
+	UndefineFilter Verb = "undefine filter"
 	// RenameGuest renames the domain UUID, which must be off, to Host.
 	RenameGuest Verb = "rename guest"
 	// ForgetGuest drops the saved memory of the domain Host, so that it boots at its next start.
@@ -47,12 +52,15 @@ const (
 	AutostartGuest Verb = "set autostart of guest"
 	// StartGuest starts the domain Host, or resumes it when it is paused. Its console is recorded from the first byte.
 	StartGuest Verb = "start guest"
-	// AwaitGuest waits until the domain Host reports ready, for at most Timeout.
+	// AwaitGuest waits until the domain Host reports ready and, if Probes, that its probes succeed, for at most Timeout.
 	AwaitGuest Verb = "wait for guest"
 	// StopGuest shuts the domain Host down and waits until it is off, for at most Timeout; then, if On, pulls the plug.
 	StopGuest Verb = "stop guest"
 	// DetachDevice takes the device XML from the running domain Host and waits until it is gone.
 	DetachDevice Verb = "detach device from guest"
+	// UpdateDevice makes the device of the running domain Host that XML describes wholly as XML says. A network card whose
+	// filter is not at work afterwards is an error. There is nothing to do for a domain that is off.
+	UpdateDevice Verb = "update device of guest"
 	// UndefineGuest removes the definition of the domain Host with everything that libvirt keeps for it.
 	UndefineGuest Verb = "undefine guest"
 )
@@ -62,7 +70,7 @@ type Step struct {
 	Verb
 	Addr    Addr          // the object that it is for, for messages
 	Host    string        // name on the host
-	UUID    string        // of the domain or network
+	UUID    string        // of the domain, network or filter
 	Pool    string        // of a volume
 	Domain  string        // GrowVolume: the domain that may have the volume open
 	From    string        // CloneVolume: the volume to copy
@@ -70,6 +78,7 @@ type Step struct {
 	XML     string        // definition
 	Content *Content      // UploadVolume
 	Size    int64         // GrowVolume: bytes
+	Probes  bool          // AwaitGuest: its probes must succeed, too
 	On      bool          // autostart on; StopGuest: pull the plug at the end
 	Timeout time.Duration // StopGuest, AwaitGuest
 	Needs   []int         // indices of the steps that must be done first; all smaller than its own

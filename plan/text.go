@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -96,6 +97,11 @@ func (t *textWriter) change(c Change, verdict string) {
 		head += " (" + clean(c.Reason) + ")"
 	}
 	t.line(styleBold, "%s", head)
+	for _, a := range c.Attrs {
+		if rule, ok := LookupRule(c.Kind, a.Name); ok && c.drifted(rule, a) {
+			t.line(styleBad, "  # %s: %s", clean(a.Name), rule.Drift())
+		}
+	}
 	if len(c.Disrupts) > 0 {
 		names := make([]string, len(c.Disrupts))
 		for i, a := range c.Disrupts {
@@ -155,11 +161,40 @@ func (t *textWriter) attrs(c Change) {
 		width = max(width, len(a.Name))
 	}
 	for _, a := range shown {
+		if c.Kind == KindFilter {
+			t.list(c, a)
+			continue
+		}
 		t.line("", "      %s %-*s = %s%s", t.symbol(attrAction(c, a)), width, clean(a.Name), values(c, a), t.styled(styleDim, remark(c, a)))
 	}
 	if len(seeded) > 0 {
 		t.line(styleDim, "        seed: %s", strings.Join(seeded, ", "))
 	}
+}
+
+// list writes an attribute of a filter, whose value has one rule a line: the rules that go and those that come.
+func (t *textWriter) list(c Change, a AttrChange) {
+	from, to := strings.Split(a.From, "\n"), strings.Split(a.To, "\n")
+	if c.Action == Delete {
+		t.line("", "      %s %s = %d of them", t.symbol(Delete), clean(a.Name), len(from))
+		return
+	}
+	t.line("", "      %s %s:%s", t.symbol(attrAction(c, a)), clean(a.Name), t.styled(styleDim, remark(c, a)))
+	for _, side := range []struct {
+		action       Action
+		items, other []string
+	}{{Delete, from, to}, {Create, to, from}} {
+		for _, item := range side.items {
+			if item != "" && !slices.Contains(side.other, item) {
+				t.line("", "          %s %s", t.symbol(side.action), clean(item))
+			}
+		}
+	}
+}
+
+// drifted reports whether the change undoes what somebody's hand did to an attribute of the security set.
+func (c *Change) drifted(rule Rule, a AttrChange) bool {
+	return c.Security && rule.Security && a.Cause != ByFiles && a.From != ""
 }
 
 // seedName is what people call an attribute of the seed: "file /etc/motd" for "seed.file./etc/motd".

@@ -208,8 +208,8 @@ func judgeUplink(own, router []netip.Addr, endpoints []endpoint) func([]byte) ve
 			if !slices.Contains(own, sender) || !slices.Contains(router, target) || !bytes.Equal(payload[8:14], frame[6:12]) {
 				return bad("arp %v → %v", sender, target)
 			}
-		case kind == unix.ETH_P_IP && len(payload) >= 24 && payload[0] == 0x45:
-			body := payload[20:]
+		case kind == unix.ETH_P_IP && len(payload) >= 24 && len(payload) >= headerLength(payload)+4:
+			body := payload[headerLength(payload):]
 			if binary.BigEndian.Uint16(payload[6:])&0x1fff != 0 {
 				body = nil // of a fragment but the first, which has no ports
 			}
@@ -234,8 +234,11 @@ func judgePacket(bad func(string, ...any) verdict, own []netip.Addr, endpoints [
 			return verdict{}
 		}
 	}
-	if src.Is6() && dst.IsMulticast() && (proto == 0 || proto == unix.IPPROTO_ICMPV6 && body[0] == 133) {
+	if dst.IsMulticast() && (proto == unix.IPPROTO_HOPOPTS || proto == unix.IPPROTO_IGMP || proto == unix.IPPROTO_ICMPV6 && len(body) > 0 && body[0] == 133) {
 		return verdict{"chatter", "the kernel's own report or solicitation"}
 	}
 	return bad("%v → %v proto %d, %x", src, dst, proto, body[:min(len(body), 40)])
 }
+
+// headerLength is that of an IPv4 packet, in bytes.
+func headerLength(packet []byte) int { return int(packet[0]&15) * 4 }

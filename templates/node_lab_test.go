@@ -61,6 +61,7 @@ func newNode(t *testing.T, name string) *node {
 			mkdir -p /run/upper/$dir /run/work/$dir
 			mount -t overlay overlay -o "lowerdir=/$dir,upperdir=/run/upper/$dir,workdir=/run/work/$dir" /$dir
 		done
+		rm -f /etc/protocols /etc/services # which minimal images do not have
 		ip link set lo up
 		sysctl -q -w net.ipv4.ip_forward=0 net.ipv4.conf.all.rp_filter=2 net.ipv4.conf.default.rp_filter=2 \
 			net.ipv4.conf.all.arp_ignore=0 net.ipv4.conf.default.arp_ignore=0 net.ipv4.ping_group_range="0 2147483647" \
@@ -140,13 +141,8 @@ func (n *node) inside(f func() error) {
 func connect(a *node, nameA, macA string, b *node, nameB, macB string) {
 	a.t.Helper()
 	a.run("ip", "link", "add", nameA, "address", macA, "type", "veth", "peer", "name", nameB, "address", macB, "netns", strconv.Itoa(b.pid))
-	for _, end := range []struct {
-		*node
-		name string
-	}{{a, nameA}, {b, nameB}} {
-		// Ubuntu's default, and no offloading: what is captured is what would be on a wire.
-		end.sh(fmt.Sprintf("ip link set %s up", end.name))
-	}
+	a.run("ip", "link", "set", nameA, "up")
+	b.run("ip", "link", "set", nameB, "up")
 }
 
 func (n *node) address(device string, prefixes ...string) {

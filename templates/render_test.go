@@ -219,11 +219,11 @@ func functions() map[string]function.Function {
 		"try": tryfunc.TryFunc, "can": tryfunc.CanFunc,
 		"alltrue": truth(func(a, b bool) bool { return a && b }, true),
 		"anytrue": truth(func(a, b bool) bool { return a || b }, false),
-		"cidrhost": text2(cty.String, func(prefix, _ cty.Value) (cty.Value, error) {
+		"cidrhost": ofTexts(cty.String, func(prefix, _ cty.Value) (cty.Value, error) {
 			p, err := netip.ParsePrefix(prefix.AsString())
 			return cty.StringVal(p.Addr().String()), err
 		}),
-		"strcontains": text2(cty.Bool, func(s, part cty.Value) (cty.Value, error) {
+		"strcontains": ofTexts(cty.Bool, func(s, part cty.Value) (cty.Value, error) {
 			return cty.BoolVal(strings.Contains(s.AsString(), part.AsString())), nil
 		}),
 		"sensitive": function.New(&function.Spec{
@@ -241,7 +241,7 @@ func functions() map[string]function.Function {
 	}
 }
 
-func text2(result cty.Type, f func(a, b cty.Value) (cty.Value, error)) function.Function {
+func ofTexts(result cty.Type, f func(a, b cty.Value) (cty.Value, error)) function.Function {
 	return function.New(&function.Spec{
 		Params: []function.Parameter{{Name: "a", Type: cty.String}, {Name: "b", Type: cty.String}},
 		Type:   function.StaticReturnType(result),

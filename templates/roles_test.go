@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/zclconf/go-cty/cty"
 
@@ -310,6 +311,9 @@ func TestFolders(t *testing.T) {
 		source, err := fs.ReadFile(templates.Roles, folder.Name()+"/role.hcl")
 		if err != nil {
 			t.Error(err)
+		}
+		if d := cmp.Diff(string(hclwrite.Format(source)), string(source)); d != "" {
+			t.Errorf("%s/role.hcl: -formatted +as it is:\n%s", folder.Name(), d)
 		}
 		files, err := fs.Glob(templates.Roles, folder.Name()+"/*.tmpl")
 		if err != nil || len(files) == 0 {

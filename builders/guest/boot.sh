@@ -121,3 +121,19 @@ finish() {
 	fi
 }
 
+# role NAME: standard input is the script of the role, see role.sh. No name: there is none, but there may have been one.
+# The guest is not ready before the service has ended.
+role() {
+	if [ "$1" ] || [ -e /var/lib/jeos/role ]; then
+		mkdir -p /run/jeos/role
+		chmod 700 /run/jeos/role
+		(umask 077 && cat >/run/jeos/role/script)
+		: >/run/jeos/work
+		sh /run/jeos/role/script early </dev/null
+		if ! systemctl --no-block start jeos-role.service; then
+			fail "cannot start jeos-role.service"
+			rm -f /run/jeos/work
+		fi
+	fi
+}
+

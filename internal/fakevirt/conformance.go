@@ -29,6 +29,7 @@ func Conformance(t *testing.T, hv plan.Hypervisor, poolPath string) {
 	s.clones(poolPath)
 	s.networks()
 	s.guests()
+	s.filters()
 	s.missing()
 }
 
@@ -36,6 +37,7 @@ const (
 	confPool    = "confpool"
 	confNetwork = "7d1b4ae0-0000-4000-8000-000000000001"
 	confGuest   = "7d1b4ae0-0000-4000-8000-000000000002"
+	confFilter  = "7d1b4ae0-0000-5000-8000-000000000003"
 )
 
 type suite struct {
@@ -295,6 +297,8 @@ func (s *suite) missing() {
 	s.do(plan.Step{Verb: plan.UndefineGuest, Host: "conf-none", UUID: confGuest})
 	s.do(plan.Step{Verb: plan.StopNetwork, Host: "conf-none", UUID: confNetwork})
 	s.do(plan.Step{Verb: plan.UndefineNetwork, Host: "conf-none", UUID: confNetwork})
+	s.do(plan.Step{Verb: plan.UndefineFilter, Host: "conf.none", UUID: confFilter})
+	s.do(plan.Step{Verb: plan.UpdateDevice, Host: "conf-none", UUID: confGuest, XML: "<interface type='ethernet'/>"})
 	s.do(plan.Step{Verb: plan.DeleteVolume, Pool: confPool, Host: "conf.none.qcow2"})
 	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()

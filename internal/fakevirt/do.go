@@ -36,6 +36,10 @@ func (c *Conn) Do(ctx context.Context, s plan.Step, progress func(plan.Progress)
 			c.onPool(ctx, s.Pool, func(p *pool) error { delete(p.volumes, s.Host); return nil }))
 	case plan.DefineNetwork, plan.StartNetwork, plan.StopNetwork, plan.UndefineNetwork, plan.AutostartNetwork:
 		return c.call(ctx, func(h *Host) error { return h.doNetwork(s) })
+	case plan.DefineFilter, plan.UndefineFilter:
+		return c.call(ctx, func(h *Host) error { return h.doFilter(s) })
+	case plan.UpdateDevice:
+		return c.updateDevice(ctx, s)
 	case plan.StartGuest:
 		if err := c.call(ctx, func(h *Host) error { return h.startPaused(s.Host) }); err != nil {
 			return err

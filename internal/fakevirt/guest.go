@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"jeos/plan"
@@ -38,6 +39,7 @@ func (h *Host) doGuest(s plan.Step) error {
 		if d.state != plan.Off && !s.On && (h.deaf[d.name] || !strings.Contains(d.xml, "<disk")) { // without a disk there is no system in it
 			return fmt.Errorf("the guest still runs %v after it was asked to shut down", s.Timeout)
 		}
+		h.unplug(d.live)
 		d.state, d.live = plan.Off, ""
 		if !d.persistent {
 			delete(h.domains, s.UUID)
@@ -85,7 +87,7 @@ func (h *Host) startPaused(name string) error {
 			return err
 		}
 		h.boot(d)
-		d.state, d.live = plan.Paused, cmp.Or(d.saved, d.xml)
+		d.state, d.live = plan.Paused, h.plugIn(cmp.Or(d.saved, d.xml))
 		d.saved = ""
 	}
 	return nil
@@ -105,12 +107,27 @@ func (h *Host) boot(d *domain) {
 // networkSource finds the networks in the definition of a domain (https://libvirt.org/formatdomain.html#virtual-network).
 var networkSource = regexp.MustCompile(`<source network=["']([^"']+)["']`)
 
-// canStart refuses what libvirt and QEMU would: a disk whose volume, or one below it, is missing or incomplete, and a
-// network that is not active.
+// hostAddress finds the addresses of PCI devices of the host in the definition of a domain.
+var hostAddress = regexp.MustCompile(`<source>\s*<address domain="[^>]*>`)
+
+// canStart refuses what libvirt and QEMU would: a disk whose volume, or one below it, is missing or incomplete, a network
+// that is not active, a filter that is missing, and a device that another domain has.
 func (h *Host) canStart(d *domain) error {
 	for _, match := range networkSource.FindAllStringSubmatch(d.xml, -1) {
 		if n := h.networkNamed(match[1]); n == nil || !n.active {
 			return fmt.Errorf("network '%s' is not active", match[1])
+		}
+	}
+	for _, device := range hostAddress.FindAllString(d.xml, -1) {
+		for _, other := range h.domains {
+			if other != d && slices.Contains(hostAddress.FindAllString(other.live, -1), device) {
+				return fmt.Errorf("PCI device %s is in use by driver QEMU, domain %s", device, other.name)
+			}
+		}
+	}
+	for _, card := range oneCard.FindAllString(d.xml, -1) {
+		if filter := named(cardFilter, card); filter != "" && h.filterNamed(filter) == nil {
+			return fmt.Errorf("referenced filter '%s' is missing", filter)
 		}
 	}
 	for _, p := range h.pools {
@@ -140,7 +157,7 @@ func (c *Conn) await(ctx context.Context, s plan.Step, progress func(plan.Progre
 	if progress != nil {
 		progress(plan.Progress{Text: "cloud-init " + r.CloudInit})
 	}
-	if r.Ready() {
+	if r.Ready() && (!s.Probes || r.FailedProbe() == nil) {
 		return nil
 	}
 	if r.Failed() {

@@ -38,6 +38,10 @@ type Host struct {
 	pools    map[string]*pool
 	domains  map[string]*domain     // by UUID
 	networks map[string]*network    // by UUID
+	filters  map[string]*filter     // by UUID
+	bindings map[string]string      // by port: the name of the filter that is at work there
+	ports    int                    // how many were made
+	devices  []plan.HostDevice      // sorted by name
 	reports  map[string]plan.Report // by domain name; a running domain without one is ready
 	deaf     map[string]bool        // by domain name: does not shut down when it is asked to
 }
@@ -68,10 +72,13 @@ type network struct {
 	persistent            bool
 }
 
+type filter struct{ name, uuid, xml string }
+
 // New returns an empty host.
 func New() *Host {
 	return &Host{
 		pools: map[string]*pool{}, domains: map[string]*domain{}, networks: map[string]*network{},
+		filters: map[string]*filter{}, bindings: map[string]string{}, devices: []plan.HostDevice{},
 		reports: map[string]plan.Report{}, deaf: map[string]bool{},
 	}
 }
@@ -95,6 +102,7 @@ func (h *Host) Save(name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	d := h.domainNamed(name)
+	h.unplug(d.live)
 	d.state, d.saved, d.live = plan.Off, d.live, ""
 }
 
@@ -188,6 +196,7 @@ func (c *Conn) Inventory(_ context.Context, poolName string, wanted func(string)
 		})
 	}
 	slices.SortFunc(inv.Networks, func(a, b plan.HostNetwork) int { return cmp.Compare(a.Name, b.Name) })
+	inv.Filters, inv.Bindings = h.readFilters(wanted)
 	p := h.pools[poolName]
 	if p == nil {
 		return inv, nil
@@ -209,6 +218,21 @@ func (c *Conn) Inventory(_ context.Context, poolName string, wanted func(string)
 // KVM implements plan.Reader: the host has it.
 func (c *Conn) KVM(context.Context) (map[string]bool, error) {
 	return map[string]bool{"x86_64": true}, nil
+}
+
+// Devices implements plan.Reader.
+func (c *Conn) Devices(context.Context) ([]plan.HostDevice, error) {
+	c.host.mu.Lock()
+	defer c.host.mu.Unlock()
+	return slices.Clone(c.host.devices), nil
+}
+
+// SetDevices puts devices into the host, in the place of those that it had.
+func (h *Host) SetDevices(devices []plan.HostDevice) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.devices = append([]plan.HostDevice{}, devices...)
+	slices.SortFunc(h.devices, func(a, b plan.HostDevice) int { return cmp.Compare(a.Name, b.Name) })
 }
 
 // Report implements plan.Hypervisor.

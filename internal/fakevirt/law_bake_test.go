@@ -176,6 +176,7 @@ func TestLawLostImages(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := siteGen().Draw(t, "A"), siteGen().Draw(t, "B")
 		host := fakevirt.New()
+		host.SetDevices(hostDevices())
 		apply(t, host.Open(false), a)
 		loseImages(t, host, func(volume string) bool { return rapid.Bool().Draw(t, "lose "+volume) })
 		if len(b.Guests) > 0 && rapid.Bool().Draw(t, "replace") {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"jeos/builders"
 	"jeos/internal/config"
 	"jeos/internal/fakevirt"
 	"jeos/plan"
@@ -52,6 +53,13 @@ func mustHaveNoOrphan(t tester, host *fakevirt.Host, a, b *config.Site) {
 			t.Errorf("orphan volume %s", name)
 		}
 	}
+	for _, f := range inv.Filters {
+		if name, ours := strings.CutPrefix(f.Name, b.Name+"-"); ours && !slices.ContainsFunc(b.Guests, func(g config.Guest) bool {
+			return slices.ContainsFunc(g.NICs, func(n config.NIC) bool { return n.Filter != nil && name == g.Name+"."+n.Name })
+		}) {
+			t.Errorf("orphan filter %s", f.Name)
+		}
+	}
 	seeds := map[string]int{}
 	for name := range inv.Names {
 		if marked, isMarker := strings.CutSuffix(name, ".ok"); isMarker && !inv.Names[marked] {
@@ -64,6 +72,58 @@ func mustHaveNoOrphan(t tester, host *fakevirt.Host, a, b *config.Site) {
 	for guest, n := range seeds {
 		if n > 1 {
 			t.Errorf("%s has %d seeds", guest, n)
+		}
+	}
+}
+
+// liveCards are the network cards of a domain that runs.
+type liveCards struct {
+	Cards []struct {
+		MAC struct {
+			Address string `xml:"address,attr"`
+		} `xml:"mac"`
+		Target struct {
+			Dev string `xml:"dev,attr"`
+		} `xml:"target"`
+		Port struct {
+			Isolated string `xml:"isolated,attr"`
+		} `xml:"port"`
+	} `xml:"devices>interface"`
+}
+
+// mustBeGuarded checks that the filter of each card is at work in the guests that run, that no other one is, and that the ports
+// of gateways alone are open.
+func mustBeGuarded(t tester, host *fakevirt.Host, site *config.Site) {
+	inv := inventory(t, host)
+	at := map[string]string{}
+	for _, b := range inv.Bindings {
+		at[b.Port] = b.Filter
+	}
+	cards := map[string]config.NIC{}
+	filters := map[string]string{}
+	for _, g := range site.Guests {
+		for _, n := range g.NICs {
+			cards[n.MAC] = n
+			if n.Filter != nil {
+				filters[n.MAC] = builders.FilterName(site.Name, g.Name, n.Name)
+			}
+		}
+	}
+	for _, d := range inv.Domains {
+		var live liveCards
+		if d.LiveXML == "" || !strings.HasPrefix(d.Name, site.Name+"-") {
+			continue
+		}
+		if err := xml.Unmarshal([]byte(d.LiveXML), &live); err != nil {
+			t.Fatalf("%v", err)
+		}
+		for _, c := range live.Cards {
+			if filter := at[c.Target.Dev]; filter != filters[c.MAC.Address] {
+				t.Errorf("%s: the filter %q is at work on %s, want %q", d.Name, filter, c.MAC.Address, filters[c.MAC.Address])
+			}
+			if open := c.Port.Isolated == "no"; open != cards[c.MAC.Address].Gateway {
+				t.Errorf("%s: the port of %s is open: %v", d.Name, c.MAC.Address, open)
+			}
 		}
 	}
 }
@@ -160,6 +220,8 @@ func addForeign(t tester, host *fakevirt.Host) {
 		{Verb: plan.StartGuest, Host: "windows", UUID: "f1"},
 		{Verb: plan.DefineNetwork, Host: "default", UUID: "f2", XML: "<network><name>default</name><uuid>f2</uuid><forward mode='nat'/></network>"},
 		{Verb: plan.StartNetwork, Host: "default", UUID: "f2"},
+		{Verb: plan.DefineFilter, Host: "clean-traffic", UUID: "f3", XML: "<filter name='clean-traffic'><uuid>f3</uuid></filter>"},
+		{Verb: plan.DefineFilter, Host: "homely-web.lan", UUID: "f4", XML: "<filter name='homely-web.lan'><uuid>f4</uuid></filter>"},
 	} {
 		if err := conn.Do(context.Background(), s, nil); err != nil {
 			t.Fatalf("%s: %v", s, err)
@@ -185,8 +247,13 @@ func foreignObjects(t tester, host *fakevirt.Host) []any {
 			out = append(out, v)
 		}
 	}
-	if len(out) != 5 {
-		t.Fatalf("%d foreign objects, want 5", len(out))
+	for _, f := range inv.Filters {
+		if f.Name == "clean-traffic" || f.Name == "homely-web.lan" {
+			out = append(out, f)
+		}
+	}
+	if len(out) != 7 {
+		t.Fatalf("%d foreign objects, want 7", len(out))
 	}
 	return out
 }

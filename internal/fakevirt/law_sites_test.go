@@ -3,15 +3,18 @@ package fakevirt_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
 	"jeos/internal/config"
+	"jeos/plan"
 )
 
 // imagePath is a file that stands for a base image. TestMain makes it.
@@ -110,6 +113,28 @@ func richSites() (before, after *config.Site) {
 	return before, after
 }
 
+// guardedSites returns a site with a gateway and what it becomes: another guest is the gateway, one comes behind it, one goes,
+// a network isolates its guests no more and another one does, and a device goes from one guest to another.
+func guardedSites() (before, after *config.Site) {
+	lan, wan := network("lan", 1, config.Isolated), network("wan", 2, config.Isolated)
+	site := func(gateways map[string]string, card string, guests ...config.Guest) *config.Site {
+		s := newSite()
+		s.Networks, s.Guests = []config.Network{lan, wan}, guests
+		for i := range s.Networks {
+			gateway(s, &s.Networks[i], gateways[s.Networks[i].Name])
+		}
+		for i := range s.Guests {
+			if s.Guests[i].Name == card {
+				s.Guests[i].Devices = []config.Device{{Name: "card", ID: "8086:2723"}}
+			}
+		}
+		return s
+	}
+	before = site(map[string]string{"lan": "vpn", "wan": "wifi"}, "wifi", guest("goes", lan), guest("vpn", lan, wan), guest("web", lan), guest("wifi", wan))
+	after = site(map[string]string{"lan": "wifi"}, "web", guest("comes", lan), guest("vpn", wan), guest("web", lan), guest("wifi", lan, wan))
+	return before, after
+}
+
 // bakeSites returns a site with images that are baked, one over another, and what it becomes: the recipe of the lower one
 // changes, one guest follows and another does not, and one comes whose image is baked through a network that restarts.
 func bakeSites() (before, after *config.Site) {
@@ -153,8 +178,74 @@ func siteGen() *rapid.Generator[*config.Site] {
 				s.Guests = append(s.Guests, drawGuest(t, name, s))
 			}
 		}
+		for i := range s.Networks {
+			if rapid.Bool().Draw(t, "gateway on "+s.Networks[i].Name) {
+				drawnGateway(t, s, &s.Networks[i])
+			}
+		}
 		return s
 	})
+}
+
+// drawnGateway has the guest vpn, or mail if that is not there, be the gateway on a network, and the others behind it.
+func drawnGateway(t *rapid.T, s *config.Site, n *config.Network) {
+	for _, name := range []string{"vpn", "mail"} {
+		if gateway(s, n, name) {
+			endpoints := rapid.SampledFrom([]string{"", "198.51.100.10", "198.51.100.11"}).Draw(t, "endpoint")
+			for _, g := range s.Guests {
+				for i := range g.NICs {
+					if nic := &g.NICs[i]; g.Name == name && nic.Network != n.Name && nic.Filter == nil && endpoints != "" {
+						nic.Filter = &config.Filter{
+							Peers:     []string{"52:54:00:99:99:99"},
+							Endpoints: []config.Endpoint{{Addr: netip.MustParseAddr(endpoints), Proto: "udp", Port: 1194}},
+						}
+					}
+				}
+			}
+			return
+		}
+	}
+}
+
+// gateway has a guest be the gateway on a network, with filters on all cards there. It reports whether there is such a guest.
+func gateway(s *config.Site, n *config.Network, name string) bool {
+	var router *config.NIC
+	for _, g := range s.Guests {
+		for i := range g.NICs {
+			if g.Name == name && g.NICs[i].Network == n.Name {
+				router = &g.NICs[i]
+			}
+		}
+	}
+	if router == nil {
+		return false
+	}
+	n.IsolatedPorts = true
+	router.Gateway, router.Via, router.Filter = true, "", &config.Filter{Router: true}
+	for _, g := range s.Guests {
+		for i := range g.NICs {
+			if nic := &g.NICs[i]; nic.Network == n.Name && g.Name != name {
+				nic.Via, nic.Filter = name, &config.Filter{Peers: []string{router.MAC}}
+				router.Filter.Peers = append(router.Filter.Peers, nic.MAC)
+			}
+		}
+	}
+	slices.Sort(router.Filter.Peers)
+	return true
+}
+
+// hostDevices are the devices of every host here.
+func hostDevices() []plan.HostDevice {
+	return []plan.HostDevice{pciDevice("8086", "10d3", 3), pciDevice("8086", "2723", 4)}
+}
+
+// pciDevice describes a network card that is set aside for guests, alone on a bus.
+func pciDevice(vendor, product string, bus int) plan.HostDevice {
+	name := fmt.Sprintf("pci_0000_%02x_00_0", bus)
+	return plan.HostDevice{Name: name, XML: fmt.Sprintf(`<device><name>%s</name><driver><name>vfio-pci</name></driver><capability type='pci'><class>0x028000</class>
+		<domain>0</domain><bus>%d</bus><slot>0</slot><function>0</function><product id='0x%s'>Card</product><vendor id='0x%s'>Maker</vendor>
+		<iommuGroup number='%d'><address domain='0x0000' bus='0x%02x' slot='0x00' function='0x0'/></iommuGroup></capability></device>`,
+		name, bus, product, vendor, bus, bus)}
 }
 
 // drawThrough draws the network of a bake: one of the site's, or nil.
@@ -184,6 +275,12 @@ func drawGuest(t *rapid.T, name string, site *config.Site) config.Guest {
 		if rapid.Bool().Draw(t, "has "+disk) {
 			g.Disks = append(g.Disks, config.Disk{Name: disk, Size: 1 << 30, FS: "ext4", Keep: rapid.Bool().Draw(t, "keep"), Mount: rapid.SampledFrom([]string{"", "/" + disk}).Draw(t, "mount")})
 		}
+	}
+	if name != "web" && rapid.Bool().Draw(t, "has a device") {
+		// One that only this guest can have: a device is of one guest.
+		d := map[string]config.Device{"mail": {Name: "card", ID: "8086:2723"}, "vpn": {Name: "card", Address: "0000:03:00.0"}}[name]
+		d.Managed = rapid.Bool().Draw(t, "managed")
+		g.Devices = []config.Device{d}
 	}
 	if rapid.Bool().Draw(t, "file") {
 		g.Files = []config.File{{Path: "/etc/motd", Content: []byte("hi"), Mode: 0o644, Owner: "root:root"}}

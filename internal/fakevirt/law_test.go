@@ -31,7 +31,7 @@ func TestLaw(t *testing.T) {
 
 // TestLawEveryCut tries every cut point of changes that have it all.
 func TestLawEveryCut(t *testing.T) {
-	for name, sites := range map[string]func() (before, after *config.Site){"guests": richSites, "bakes": bakeSites} {
+	for name, sites := range map[string]func() (before, after *config.Site){"guests": richSites, "bakes": bakeSites, "guards": guardedSites} {
 		t.Run(name, func(t *testing.T) {
 			before, after := sites()
 			calls := 0
@@ -62,6 +62,7 @@ type failer struct{ *testing.T }
 func law(t tester, a, b *config.Site, k int, how fakevirt.Cut, counts ...func(int)) {
 	host := fakevirt.New()
 	addForeign(t, host)
+	host.SetDevices(hostDevices())
 	foreign := foreignObjects(t, host)
 
 	apply(t, host.Open(false), a)
@@ -82,6 +83,7 @@ func law(t tester, a, b *config.Site, k int, how fakevirt.Cut, counts ...func(in
 	mustBeEmpty(t, host, b)
 	mustHaveNoOrphan(t, host, a, b)
 	mustHaveWholeImages(t, host)
+	mustBeGuarded(t, host, b)
 	if diff := cmp.Diff(foreign, foreignObjects(t, host)); diff != "" {
 		t.Errorf("something that is not jeos's changed:\n%s", diff)
 	}
@@ -95,6 +97,11 @@ func replan(conn *fakevirt.Conn, site *config.Site, replace ...plan.Addr) func(c
 		}
 		if inv.KVM, err = conn.KVM(ctx); err != nil {
 			return nil, err
+		}
+		if builders.NeedsDevices(site, plan.Options{}) {
+			if inv.Devices, err = conn.Devices(ctx); err != nil {
+				return nil, err
+			}
 		}
 		return builders.Plan(site, inv, plan.Options{Replace: replace})
 	}

@@ -1,6 +1,7 @@
 package virt
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,11 +51,18 @@ func (e *GuestError) Error() string {
 	return b.String()
 }
 
-// describe says in a few words how far a guest is.
+// describe says in a few words how far a guest is. A probe matters when all else is done.
 func describe(r *plan.Report) string {
 	text := "cloud-init: " + r.CloudInit
-	if r.Stage != "" && r.CloudInit == "running" {
+	probe := r.FailedProbe()
+	switch {
+	case r.CloudInit == "running" && r.Stage != "":
 		text = "cloud-init: " + r.Stage
+	case r.CloudInit != "done" || len(r.Errors) > 0:
+	case !r.Ready():
+		text = "guard: " + cmp.Or(r.Guard.Text, "open")
+	case probe != nil:
+		text = "probe " + probe.Name + ": " + cmp.Or(probe.Text, "failed")
 	}
 	return fmt.Sprintf("%s, %d s", text, int(r.Uptime))
 }
@@ -84,7 +92,7 @@ func (h *Hypervisor) poll(ctx context.Context, s plan.Step, progress func(plan.P
 			return last, fmt.Errorf("stopped waiting for the guest, which goes on: %w", ctx.Err())
 		case err == nil:
 			last, failures = report, 0
-			if report.Ready() {
+			if report.Ready() && (!s.Probes || report.FailedProbe() == nil) {
 				return last, nil
 			}
 			if report.Failed() {

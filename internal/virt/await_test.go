@@ -20,6 +20,10 @@ func TestAwait(t *testing.T) {
 	running := func(stage string) string {
 		return fmt.Sprintf(`{"cloud_init":"running","stage":"%s","uptime":12.7}`, stage) + "\n"
 	}
+	guarded := func(guard, probe bool) string {
+		return fmt.Sprintf(`{"cloud_init":"done","guard":{"ok":%v,"text":"no rules\u0007"},"probes":[{"name":"dns","ok":true},`+
+			`{"name":"tunnel","ok":%v,"text":"down"}],"uptime":9}`, guard, probe) + "\n"
+	}
 	busyPort := refusal(libvirt.ErrOperationFailed, "Active channel stream exists for this domain")
 	tests := []struct {
 		name    string
@@ -34,6 +38,9 @@ func TestAwait(t *testing.T) {
 		{"never ready", []string{"old\n", running(`init\u001b[2J-local`)}, nil,
 			[]string{"it did not report ready within 5m0s (last report: cloud-init: init-local, 12 s); ", "| booting"}, "cloud-init: init-local, 12 s"},
 		{"first line alone", []string{done}, nil, []string{"it did not report ready within 5m0s; "}, "no report yet, 15 s"},
+		{"guard closed", []string{"old\n", guarded(true, false)}, nil, nil, ""},
+		{"guard open", []string{"old\n", guarded(false, true)}, nil,
+			[]string{"it did not report ready within 5m0s (last report: guard: no rules, 9 s); "}, "guard: no rules, 9 s"},
 		{"failed", []string{"old\n", `{"cloud_init":"error","errors":["no disk\nfor /srv"]}` + "\n"}, nil,
 			[]string{"its first boot ended in an error", "\n  error: no disk for /srv", "\n  | booting"}, ""},
 		{"stops", []string{"old\n", running("x")}, func(d *daemon, m *machine) {
@@ -99,6 +106,30 @@ func TestAwaitNamesTheRemedyOfTheStep(t *testing.T) {
 				err := d.open(t).Do(context.Background(), step, nil)
 				if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 					t.Errorf("error %q, want %q…", err, tt.want)
+				}
+			})
+		})
+	}
+}
+
+func TestAwaitProbes(t *testing.T) {
+	tests := map[string]struct{ probes, want string }{
+		"no probes": {"", ""},
+		"good":      {`{"name":"dns","ok":true},{"name":"tunnel","ok":true}`, ""},
+		"one fails": {`{"name":"dns","ok":true},{"name":"tunnel","ok":false,"text":"down"}`, "(last report: probe tunnel: down, 0 s)"},
+		"silent":    {`{"name":"dns","ok":false}`, "(last report: probe dns: failed, 0 s)"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDaemon()
+				newMachine(d, libvirt.DomainRunning)
+				d.answer(domainOpenChannel, []byte(nil))
+				d.feed[domainOpenChannel] = []string{"old\n", `{"cloud_init":"done","probes":[` + tt.probes + "]}\n"}
+				step := plan.Step{Verb: plan.AwaitGuest, Host: "web", Timeout: 5 * time.Minute, Probes: true}
+				err := d.open(t).Do(context.Background(), step, nil)
+				if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+					t.Errorf("error %v, want %q", err, tt.want)
 				}
 			})
 		})

@@ -48,6 +48,13 @@ func (h *Hypervisor) Do(ctx context.Context, s plan.Step, progress func(plan.Pro
 		return undefineNetwork(ctx, c, s)
 	case plan.AutostartNetwork:
 		return autostartNetwork(ctx, c, s)
+	case plan.DefineFilter:
+		return c.do(ctx, slow, "virNWFilterDefineXML", func(lv *libvirt.Libvirt) error {
+			_, err := lv.NwfilterDefineXML(s.XML)
+			return err
+		})
+	case plan.UndefineFilter:
+		return undefineFilter(ctx, c, s)
 	case plan.RenameGuest:
 		return renameGuest(ctx, c, s)
 	case plan.ForgetGuest:
@@ -67,6 +74,8 @@ func (h *Hypervisor) Do(ctx context.Context, s plan.Step, progress func(plan.Pro
 		return stopGuest(ctx, c, s, progress)
 	case plan.DetachDevice:
 		return detachDevice(ctx, c, s)
+	case plan.UpdateDevice:
+		return updateDevice(ctx, c, s)
 	case plan.UndefineGuest:
 		return undefineGuest(ctx, c, s)
 	}

@@ -31,7 +31,7 @@ func (e *Error) Is(target error) bool { return target == plan.ErrNotFound && not
 func notFound(code libvirt.ErrorNumber) bool {
 	switch code {
 	case libvirt.ErrNoDomain, libvirt.ErrNoNetwork, libvirt.ErrNoStoragePool, libvirt.ErrNoStorageVol,
-		libvirt.ErrNoNodeDevice, libvirt.ErrNoNwfilter, libvirt.ErrNoSecret, libvirt.ErrNoDomainMetadata:
+		libvirt.ErrNoNodeDevice, libvirt.ErrNoNwfilter, libvirt.ErrNoNwfilterBinding, libvirt.ErrNoSecret, libvirt.ErrNoDomainMetadata:
 		return true
 	}
 	return false
@@ -94,6 +94,25 @@ var remedies = []struct {
 	{texts: []string{"unable to find any firmware", "unable to find 'efi' firmware", "failed to open file '/usr/share/ovmf"}, remedy: `install the UEFI firmware (ovmf) on the host, or set firmware = "bios"`},
 	{texts: []string{"network is already in use", "address already in use"}, remedy: "the host uses these addresses already: choose other cidrs for the network"},
 	{texts: []string{"bridge name '", "already exists"}, remedy: "another object of the host has this name: rename or remove one of them (virsh list --all, virsh net-list --all, ip link)"},
+	{texts: []string{"doesn't support passthrough of host pci devices"},
+		remedy: "switch VT-d or AMD-Vi on in the firmware, add intel_iommu=on to the kernel's command line with an Intel processor, load vfio-pci, and restart the host"},
+	{texts: []string{"is not viable"},
+		remedy: "the host uses another device of the same IOMMU group: jeos plan names it; unbind it from its driver, give it to this guest too, or put the card into another slot"},
+	{texts: []string{"failed to open /dev/vfio", "/dev/vfio/vfio", "could not open '/dev/vfio"},
+		remedy: "the device is not bound to vfio-pci, or the module vfio_iommu_type1 is missing: load vfio-pci and bind the device"},
+	{texts: []string{"must be manually detached"},
+		remedy: `the host's driver has the device: have vfio-pci take it at boot (jeos plan says how), run "virsh nodedev-detach" now, or set managed = true`},
+	{texts: []string{"is in use by driver"}, remedy: "another domain has this device, or one of its IOMMU group: stop that domain"},
+	{texts: []string{"non-endpoint pci devices cannot be assigned"}, remedy: "this is a bridge: name the device behind it"},
+	{texts: []string{"lacking acs"}, remedy: "the switch above the device does not keep it apart from its neighbours: put the card into another slot"},
+	{texts: []string{"failed to set iommu for container", "failed to setup container"},
+		remedy: "the host lacks interrupt remapping, or its firmware reserves memory for the device: switch interrupt remapping (x2APIC) on in the firmware, or use another card"},
+	{texts: []string{"could not access /sys/bus/pci/devices"}, remedy: "the host has no device at this address any more: run jeos plan, which looks for it"},
+	{texts: []string{"can't change power state from d3cold"}, remedy: "the device does not wake up: restart the host, and keep it from sleeping (d3cold_allowed = 0)"},
+	{texts: []string{"referenced filter '", "failed to add new filter rules"}, remedy: "a filter is missing or cannot be put to work on the host: run the same command again, which makes it, and see libvirt's log"},
+	{texts: []string{"nwfilter is in use"}, remedy: "a running domain of another guest uses it: stop that domain, or take the filter off its network card"},
+	{code: libvirt.ErrNoSupport, texts: []string{"virnwfilter"}, remedy: "the daemon lacks the driver for network filters: install libvirt-daemon-driver-nwfilter, or use qemu:///system"},
+	{texts: []string{"ebtables", "ip6tables", "iptables"}, remedy: "install ebtables and iptables on the host, and see libvirt's log"},
 	{texts: []string{"is not active"}, remedy: "something that this needs is not running: run the same command again, which starts it"},
 	{texts: []string{"cannot get interface mtu", "no such device"}, remedy: "the host lacks this interface or device: make it, or correct its name in the files"},
 	{texts: []string{"cannot access storage file", "no such file or directory", "cannot access backing file"}, remedy: "a file that this needs is missing on the host: run the same command again, which makes what is missing"},

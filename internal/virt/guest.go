@@ -135,6 +135,9 @@ func (h *Hypervisor) startGuest(ctx context.Context, c *conn, s plan.Step) error
 			}
 		}
 	}
+	if err := bindFilters(ctx, c, d, func(card) bool { return true }); err != nil {
+		return err // the guest stays paused
+	}
 	h.record(ctx, d)
 	return toggle(func() (bool, error) {
 		state, err := domainState(ctx, c, d)

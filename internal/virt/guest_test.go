@@ -39,6 +39,7 @@ func newMachine(d *daemon, state libvirt.DomainState) *machine {
 		return nil, nil
 	}
 	d.answer(openConsole, []byte(nil))
+	d.answer(domainGetXML, text("<domain/>"))
 	return m
 }
 

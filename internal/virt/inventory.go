@@ -14,7 +14,7 @@ import (
 
 // Inventory implements plan.Reader. The states come from a handful of filtered lists and not from calls for each
 // object, and the definitions are read side by side.
-func (h *Hypervisor) Inventory(ctx context.Context, pool string, wanted func(volume string) bool) (*plan.Inventory, error) {
+func (h *Hypervisor) Inventory(ctx context.Context, pool string, wanted func(name string) bool) (*plan.Inventory, error) {
 	c, err := h.connection(ctx)
 	if err != nil {
 		return nil, err
@@ -23,6 +23,8 @@ func (h *Hypervisor) Inventory(ctx context.Context, pool string, wanted func(vol
 	parts := []func() error{
 		func() (err error) { inv.Domains, err = readDomains(ctx, c, h.definitionFlags()); return },
 		func() (err error) { inv.Networks, err = readNetworks(ctx, c); return },
+		func() (err error) { inv.Filters, err = readFilters(ctx, c, wanted); return },
+		func() (err error) { inv.Bindings, err = readBindings(ctx, c); return },
 		func() error { return readPool(ctx, c, pool, wanted, inv) },
 	}
 	if err := parallel(len(parts), func(i int) error { return parts[i]() }); err != nil {

@@ -78,8 +78,9 @@ func TestInventory(t *testing.T) {
 		return text("lan"), nil
 	}
 	d.answer(poolByName, refusal(libvirt.ErrNoStoragePool, "Storage pool not found"))
+	answerFilters(d, "vnet7", "mine", "vnet3", "clean-traffic")
 
-	inv, err := d.open(t).Inventory(context.Background(), "p", func(string) bool { return true })
+	inv, err := d.open(t).Inventory(context.Background(), "p", func(name string) bool { return name != "clean-traffic" })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,6 +93,8 @@ func TestInventory(t *testing.T) {
 			{Name: "web", UUID: uuid("1"), XML: "inactive web", LiveXML: "live web", State: plan.Running, Autostart: true},
 		},
 		Networks: []plan.HostNetwork{{Name: "lan", UUID: uuid("5"), XML: "lan", LiveXML: "lan", Active: true, Autostart: true, Persistent: true}},
+		Filters:  []plan.HostFilter{{Name: "clean-traffic", UUID: uuid("3")}, {Name: "mine", UUID: uuid("1"), XML: "<filter/>"}},
+		Bindings: []plan.HostBinding{{Port: "vnet3", Filter: "clean-traffic"}, {Port: "vnet7", Filter: "mine"}},
 	}
 	if diff := cmp.Diff(want, inv); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

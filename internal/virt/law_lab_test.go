@@ -179,6 +179,11 @@ func lawCheck(t *testing.T, site *config.Site, k, how int) {
 	var want, got []string
 	for _, g := range site.Guests {
 		want = append(want, "domain law-"+g.Name, "root of "+g.Name, "seed of "+g.Name)
+		for _, n := range g.NICs {
+			if n.Filter != nil {
+				want = append(want, "filter "+builders.FilterName("law", g.Name, n.Name))
+			}
+		}
 		for _, d := range g.Disks {
 			want = append(want, d.Name+" of "+g.Name)
 		}
@@ -186,6 +191,11 @@ func lawCheck(t *testing.T, site *config.Site, k, how int) {
 	for _, d := range inv.Domains {
 		if strings.HasPrefix(d.Name, "law-") {
 			got = append(got, "domain "+d.Name)
+		}
+	}
+	for _, f := range inv.Filters {
+		if strings.HasPrefix(f.Name, "law-") {
+			got = append(got, "filter "+f.Name)
 		}
 	}
 	for name := range inv.Names {
@@ -232,7 +242,10 @@ func lawSites(t *testing.T) [2]*config.Site {
 		}
 	}
 	a, b, stays := guest("a"), guest("b"), guest("s")
+	a.NICs[0].Filter, stays.NICs[0].Filter = &config.Filter{Peers: []string{stays.NICs[0].MAC}}, &config.Filter{Peers: []string{a.NICs[0].MAC}}
 	first := site(a, stays)
+	stays.NICs = []config.NIC{stays.NICs[0]}
+	stays.NICs[0].Filter = &config.Filter{Peers: []string{b.NICs[0].MAC}}
 	stays.Memory = 80 << 20
 	stays.Autostart = true
 	stays.Disks = []config.Disk{{Name: "data", Size: 1 << 20, FS: "ext4", Mount: "/srv"}}

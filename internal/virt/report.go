@@ -108,6 +108,12 @@ func cleanReport(r *plan.Report) {
 	for _, s := range []*string{&r.BootID, &r.CloudInit, &r.Stage, &r.Hostname} {
 		*s = oneLine(*s)
 	}
+	if r.Guard != nil {
+		r.Guard.Text = oneLine(r.Guard.Text)
+	}
+	for i := range r.Probes {
+		r.Probes[i].Name, r.Probes[i].Text = oneLine(r.Probes[i].Name), oneLine(r.Probes[i].Text)
+	}
 	for _, list := range [][]string{r.Errors, r.HostKeys, r.Addresses} {
 		for i := range list {
 			list[i] = oneLine(list[i])

@@ -105,8 +105,8 @@ role {
   resolve  = [for r in arg.config.remotes : r.host]
   packages = ["openvpn", "nftables", "dnsmasq-base", "iproute2"]
   enable   = ["jeos-gateway.service", "jeos-dns.service", "jeos-openvpn.service"]
-  disable  = ["nftables.service", "systemd-resolved.service"] # the first empties all rules when it stops
-  apply    = ["netplan apply"]
+  disable  = ["nftables.service", "systemd-resolved.service"]                       # the first empties all rules when it stops
+  apply    = ["netplan generate", "systemctl try-restart systemd-networkd.service"] # which reads networkd.conf.d anew, too
   guard    = "/usr/local/lib/jeos/gateway check"
   export   = { endpoints = local.endpoints }
 

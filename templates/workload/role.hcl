@@ -27,8 +27,7 @@ role {
     gateway = nic.lan.gateway.ipv4 != null ? nic.lan.gateway.ipv4 : nic.lan.gateway.ipv6
   }
 
-  packages = ["iproute2"]
-  enable   = ["jeos-wait-gateway.service"]
+  enable = ["jeos-wait-gateway.service"]
 
   nic "lan" {
     network = arg.lan

@@ -1,0 +1,123 @@
+//go:build lab
+
+package templates_test
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestLabRouter sends from the vpn guest, without any of its guards, all that it should not send, and looks at what the
+// wifi guest makes of it.
+func TestLabRouter(t *testing.T) {
+	l := newLab(t)
+	server := netip.MustParseAddr("198.51.100.10")
+	beyond := newCapture(t, l.internet.node, "ap0", l.wifi, "wlan0", judgeUplink(
+		append(addresses("192.168.43.2", "2001:db8:43::2"), linkLocal("02:00:00:00:00:00")),
+		append(addresses("192.168.43.1", "2001:db8:43::1"), linkLocal("02:00:00:00:01:00")),
+		[]endpoint{{server, syscall.IPPROTO_UDP, 1194}}))
+	l.boot(false)
+	var frames [][]byte
+	add := func(p []byte) {
+		kind := uint16(0x800)
+		if p[0]>>4 == 6 {
+			kind = 0x86dd
+		}
+		frames = append(frames, ethernet(hardware(wifiMAC), hardware(uplinkMAC), kind, p))
+	}
+	const own4, own6 = "10.64.0.3", "fd64::3"
+	for _, target := range []string{target4, publicDNS, "192.168.43.1", unpinned} {
+		add(udp(own4, target, 4001, 53, tagged("R")))
+		add(udp(own4, target, 4001, 1194, tagged("R")))
+		add(tcp(own4, target, 4001, 80, syn, tagged("R")))
+		add(ping(own4, target, tagged("R")))
+		add(packet(own4, target, 47, 64, []byte(tagged("R")+"........")))
+	}
+	add(udp(own4, server.String(), 4001, 1195, tagged("R")))
+	add(tcp(own4, server.String(), 4001, 1194, syn, tagged("R")))
+	add(udp("10.64.0.77", server.String(), 4001, 1194, tagged("R"))) // not the client's address
+	add(udp("10.66.0.3", server.String(), 4001, 1194, tagged("R")))  // a guest behind it
+	add(udp(own6, target6, 4001, 1194, tagged("R")))
+	add(ping(own6, target6, tagged("R")))
+	fd := 0
+	l.vpn.inside(func() (err error) {
+		fd, err = openPacketSocket("uplink")
+		return err
+	})
+	defer unix.Close(fd)
+	send := func() window {
+		beyond.take()
+		for range 3 {
+			for _, f := range frames {
+				unix.Write(fd, f)
+			}
+			unix.Write(fd, ethernet(hardware(wifiMAC), hardware(uplinkMAC), 0x800, udp(own4, server.String(), 4001, 1194, "encrypted")))
+			time.Sleep(100 * time.Millisecond)
+		}
+		return beyond.take()
+	}
+	closed := send()
+	if closed.total() > 0 || closed.good < 3 {
+		t.Errorf("%d frames of the tunnel pass, and besides %v\n%s", closed.good, closed.counts, strings.Join(closed.shown, "\n"))
+	}
+	if out, err := l.wifi.try("/usr/local/lib/jeos/router", "check"); err != nil || out != "closed\n" {
+		t.Errorf("the guard says %q, %v", out, err)
+	}
+	l.wifi.run("nft", "flush", "ruleset")
+	if out, err := l.wifi.try("/usr/local/lib/jeos/router", "check"); err == nil {
+		t.Errorf("without rules the guard says %q", out)
+	}
+	open := send()
+	if open.counts["R"] == 0 {
+		t.Error("nothing passes without the router's rules: the test is blind")
+	}
+	record(t, fmt.Sprintf("| class | what | closed by | frames | without |\n|---|---|---|---|---|\n"+
+		"| – | a vpn guest without guards, beyond the wifi guest | the wifi guest's rules | %d | %d |\n", closed.total(), open.total()))
+}
+
+// TestLabAdvertisedRouter has a router beyond the uplink offer itself (L11).
+func TestLabAdvertisedRouter(t *testing.T) {
+	l := newLab(t)
+	state := func() string {
+		return l.vpn.run("sh", "-c", "ip -6 -o address show dev uplink scope global | awk '{print $4}'; ip -6 route show table all | sed 's/ expires.*//' | sort")
+	}
+	changes := map[bool]int{}
+	for _, open := range []bool{false, true} {
+		l.reset()
+		l.boot(true)
+		l.vpn.start("jeos-gateway.service")
+		if open {
+			l.vpn.sh("nft flush ruleset; sysctl -q -w net.ipv6.conf.all.accept_ra=2 net.ipv6.conf.uplink.accept_ra=2 net.ipv6.conf.uplink.autoconf=1")
+		}
+		before := state()
+		if redirects := l.vpn.run("sh", "-c", "cat /proc/sys/net/ipv[46]/conf/*/accept_redirects | sort -u"); !open && redirects != "0\n" {
+			t.Errorf("redirects are taken somewhere: %q", redirects)
+		}
+		router := linkLocal(wifiMAC).String()
+		for range 5 {
+			l.inject(ethernet(hardware("33:33:00:00:00:01"), hardware(wifiMAC), 0x86dd, advertisement(router, "2001:db8:bad::")))
+			time.Sleep(100 * time.Millisecond)
+		}
+		known := strings.Split(before, "\n")
+		for _, line := range strings.Split(state(), "\n") {
+			if !slices.Contains(known, line) {
+				changes[open]++
+				if !open {
+					t.Errorf("new: %s", line)
+				}
+			}
+		}
+	}
+	if changes[true] == 0 {
+		t.Error("a gateway that listens to routers does not change: the test is blind")
+	}
+	record(t, fmt.Sprintf("| class | what | closed by | changed routes and addresses | without |\n|---|---|---|---|---|\n"+
+		"| L11 | a router that advertises itself and a prefix | settings, rules | %d | %d |\n", changes[false], changes[true]))
+}
