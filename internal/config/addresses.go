@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+
+	"jeos/internal/words"
 )
 
 // unusable returns why no guest can have the address on this network, or "".
@@ -18,7 +20,7 @@ func (n *Network) unusable(addr netip.Addr) string {
 		for _, c := range n.CIDRs {
 			ranges = append(ranges, c.String())
 		}
-		return fmt.Sprintf("%s is outside of the network's %s. Choose an address inside.", addr, list(ranges))
+		return fmt.Sprintf("%s is outside of the network's %s. Choose an address inside.", addr, words.And(ranges))
 	case addr == cidr.Addr():
 		return fmt.Sprintf("%s is the address of the network itself. Choose another one.", addr)
 	case addr.Is4() && addr == lastOf(cidr):
@@ -87,7 +89,7 @@ func (l *loader) checkGuestNames() {
 	for i := 1; i < len(l.instances); i++ {
 		if a, b := l.instances[i-1], l.instances[i]; a.name == b.name {
 			l.add(b.block.label, "Duplicate name", "With for_each, this block and the one at %s both make a guest %s. Rename one"+
-				" of them, or a key.", origin(a.block.at), quote(b.name))
+				" of them, or a key.", origin(a.block.at), words.Quote(b.name))
 		}
 	}
 }
@@ -152,7 +154,7 @@ func (a *assignment) invent(h holder) {
 		addr, ok := a.firstFree(h.nic.network, cidr)
 		if !ok {
 			a.add(h.nic.block.at, "No free address", "All addresses of %s in network %s at %s are taken. Give the network a larger"+
-				" range, or remove a guest.", cidr, quote(h.nic.Network), h.nic.network.Origin)
+				" range, or remove a guest.", cidr, words.Quote(h.nic.Network), h.nic.network.Origin)
 			continue
 		}
 		a.take(h, addr)

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"jeos/internal/words"
 )
 
 // leastBaked is the virtual size of a baked image when neither its bake nor its base asks for more: packages need room.
@@ -23,7 +25,7 @@ func (s *section) bakedImage() *Image {
 		size = bake.size("disk", "disk size", size, MiB, 64*TiB, MiB)
 		if size < base.Size {
 			bake.add(bake.at("disk"), "Invalid disk size", "%s is less than the %s of the image %s at %s, and a disk cannot shrink. Write"+
-				" a size that is not smaller, or remove disk.", FormatSize(size), FormatSize(base.Size), quote(base.Name), base.Origin)
+				" a size that is not smaller, or remove disk.", FormatSize(size), FormatSize(base.Size), words.Quote(base.Name), base.Origin)
 		}
 	}
 	serial := s.lock.serial(s.block.name)
@@ -34,17 +36,17 @@ func (s *section) bakedImage() *Image {
 // loadBake reads the rest of a baked image.
 func (s *section) loadBake(img *Image) {
 	bake := img.Bake
-	bake.RemovePackages = s.texts("remove_packages", "package name", checkPackage)
+	bake.RemovePackages = s.texts("remove_packages", "package name", words.CheckPackage)
 	bake.Packages = s.bakedPackages(bake.RemovePackages)
 	bake.Run = s.commands()
 	if slices.ContainsFunc(bake.Run, func(t Text) bool { return t.Sensitive }) {
 		s.warnSecret("run")
 	}
-	bake.Files = s.loadFiles("image "+quote(img.Name), bake.Run)
+	bake.Files = s.loadFiles("image "+words.Quote(img.Name), bake.Run)
 	for _, part := range s.block.parts["file"] {
 		if what := unsealed(part.name); what != "" {
 			s.add(part.label, "Invalid path", "%s is %s, which no image keeps. Write another path, or give the file to the guests.",
-				quote(part.name), what)
+				words.Quote(part.name), what)
 		}
 		if slices.ContainsFunc(bake.Files, func(f File) bool { return f.Path == part.name && f.Sensitive }) {
 			s.section(part, s.scope).warnSecret("content")
@@ -69,7 +71,7 @@ func (s *section) loadBake(img *Image) {
 
 // bakedPackages reads what a bake installs, with the guest agent.
 func (s *section) bakedPackages(removed []string) []string {
-	packages := s.texts("packages", "package name", checkPackage)
+	packages := s.texts("packages", "package name", words.CheckPackage)
 	agent := s.flag("agent", true)
 	has := func(list []string, name string) bool {
 		return slices.ContainsFunc(list, func(p string) bool { return packageName(p) == name })
@@ -77,7 +79,7 @@ func (s *section) bakedPackages(removed []string) []string {
 	for _, p := range packages {
 		if name := packageName(p); has(removed, name) {
 			s.add(s.at("remove_packages"), "Invalid package name", "%s is among the packages that are installed, too. Remove it from one of"+
-				" the two lists.", quote(name))
+				" the two lists.", words.Quote(name))
 		}
 	}
 	if !agent || has(packages, agentPackage) {
@@ -85,7 +87,7 @@ func (s *section) bakedPackages(removed []string) []string {
 	}
 	if has(removed, agentPackage) {
 		s.add(s.at("remove_packages"), "Invalid package name", "Baked images have the guest agent in them unless agent = false. Set that, or"+
-			" take %s out of this list.", quote(agentPackage))
+			" take %s out of this list.", words.Quote(agentPackage))
 	}
 	return append(packages, agentPackage)
 }
@@ -126,5 +128,5 @@ func (s *section) warnSecret(name string) {
 	s.warn(s.block.args[name].NameRange, "Secret in an image", "The value of %q is sensitive. What a bake leaves of it in the image can be"+
 		" used by every site of the pool, and read by everybody who gets the image. Leave it to the guests, or use nonsensitive(…) if"+
 		" it is no secret in truth.", name)
-	s.diags[len(s.diags)-1].Extra = hidden{}
+	s.diags[len(s.diags)-1].Extra = words.Hidden{}
 }

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
+
+	"jeos/internal/words"
 )
 
 var (
@@ -24,12 +27,15 @@ const bakeBits = 28
 // says neither gets its range from placeBakes.
 func (s *section) loadBakeNetwork(img *Image) {
 	switch {
+	case s.has("via") && !s.has("network"):
+		s.add(s.block.args["via"].NameRange, "Misplaced argument", "via is the gateway on a network of the site, and this bake has a network of"+
+			" its own. Name a network, too, or remove via.")
 	case s.has("network") && s.has("cidr"):
 		s.add(s.block.args["cidr"].NameRange, "Misplaced argument", "cidr is the range of the network that a bake has of its own, and this one"+
 			" uses a network of the site. Remove one of the two arguments.")
 	case s.has("network"):
 		if n := s.networkReference("network"); n != nil {
-			img.Bake.NIC = s.joinNetwork(img, n)
+			s.joinNetwork(img, n)
 		}
 	case s.has("cidr"):
 		if cidr, ok := s.bakeRange(); ok {
@@ -47,16 +53,16 @@ func (s *section) bakeRange() (cidr netip.Prefix, ok bool) {
 		private := func(p netip.Prefix) bool { return p.Overlaps(cidr) && p.Bits() <= cidr.Bits() }
 		switch {
 		case err != nil || !cidr.Addr().Is4():
-			return quote(text) + ` is no range of IPv4 addresses. Write one like "192.168.77.0/28".`
+			return words.Quote(text) + ` is no range of IPv4 addresses. Write one like "192.168.77.0/28".`
 		case cidr.Bits() < 16 || cidr.Bits() > 30:
-			return quote(text) + " has a wrong length. Write a range from /16 to /30."
+			return words.Quote(text) + " has a wrong length. Write a range from /16 to /30."
 		case cidr != cidr.Masked():
 			return checkCIDR(cidr)
 		case !slices.ContainsFunc(privateRanges, private):
-			return quote(text) + ` is not private, and the host would not reach what is there. Write one like "192.168.77.0/28".`
+			return words.Quote(text) + ` is not private, and the host would not reach what is there. Write one like "192.168.77.0/28".`
 		}
 		if other, taken := s.overlapped(cidr); taken {
-			return quote(text) + " overlaps " + other.what + ". Choose a range that has no address in common with others."
+			return words.Quote(text) + " overlaps " + other.what + ". Choose a range that has no address in common with others."
 		}
 		return ""
 	})
@@ -78,14 +84,14 @@ func (l *loader) overlapped(cidr netip.Prefix) (other namedRange, ok bool) {
 		n := l.networks[name]
 		for _, taken := range n.CIDRs {
 			if taken.Overlaps(cidr) {
-				return namedRange{taken, fmt.Sprintf("%s of network %s at %s", taken, quote(name), n.Origin)}, true
+				return namedRange{taken, fmt.Sprintf("%s of network %s at %s", taken, words.Quote(name), n.Origin)}, true
 			}
 		}
 	}
 	for _, name := range sortedKeys(l.images) {
 		if bake := l.images[name].Bake; bake != nil && bake.Network != nil && bake.Network.CIDRs[0].Overlaps(cidr) {
 			taken := bake.Network.CIDRs[0]
-			return namedRange{taken, fmt.Sprintf("%s, on which image %s at %s is baked", taken, quote(name), l.images[name].Origin)}, true
+			return namedRange{taken, fmt.Sprintf("%s, on which image %s at %s is baked", taken, words.Quote(name), l.images[name].Origin)}, true
 		}
 	}
 	return namedRange{}, false
@@ -140,40 +146,74 @@ func (l *loader) ownNetwork(img *Image, cidr netip.Prefix) {
 		Origin: img.Origin,
 	}
 	img.Bake.Network = n
-	img.Bake.NIC = l.bakeNIC(img, n, []netip.Prefix{netip.PrefixFrom(host.Next(), cidr.Bits())})
+	img.Bake.NIC = l.bakeNIC(img, n)
+	img.Bake.NIC.Addresses = []netip.Prefix{netip.PrefixFrom(host.Next(), cidr.Bits())}
+	img.Bake.NIC.Gateways = n.Host
+	img.Bake.NIC.DNS = n.DNS
 }
 
-func (l *loader) bakeNIC(img *Image, n *Network, addresses []netip.Prefix) NIC {
-	nic := NIC{
+// bakeNIC is the card of a bake without what depends on others.
+func (l *loader) bakeNIC(img *Image, n *Network) NIC {
+	return NIC{
 		Name:         "bake",
 		Network:      n.Name,
 		MAC:          DeriveMAC(l.site.Name, BakeName(img.Name), "bake"),
-		Addresses:    addresses,
 		DHCP:         n.Mode == Bridged,
 		DefaultRoute: n.Mode != Isolated,
-		DNS:          n.DNS,
-		MTU:          n.MTU,
 		Origin:       img.Origin,
 	}
-	if nic.DefaultRoute {
-		nic.Gateways = n.Host
-	}
-	return nic
 }
 
-// joinNetwork puts a bake on a network of the site, with the highest free addresses: they are not written down, and guests
-// get the lowest ones. On a bridge, where jeos does not know what is free, it uses DHCP.
-func (s *section) joinNetwork(img *Image, n *Network) NIC {
-	bake := img.Bake
-	if n.Mode == Isolated && bake.Apt == (Apt{}) {
-		s.add(s.at("network"), "No way to packages", "The network %s at %s is isolated, so that no packages come in over it. Name a mirror or a"+
-			" proxy on it, like apt { proxy = \"http://10.64.0.2:3142\" }, or use another network.", quote(n.Name), n.Origin)
+// joinNetwork puts a bake on a network of the site as if it were a guest there.
+func (s *section) joinNetwork(img *Image, network *Network) {
+	n := &nic{NIC: s.bakeNIC(img, network), section: s, network: network}
+	if !s.intact(func() { n.Addresses = s.bakeAddresses(img, network) }) {
+		return
 	}
+	n.Via = s.bakeGateway(img, network)
+	n.DefaultRoute = n.DefaultRoute || n.Via != ""
+	inst := &instance{name: BakeName(img.Name), nics: []*nic{n}}
+	s.bakers = append(s.bakers, inst)
+	s.lead(holder{inst, n})
+	n.Filter = s.filter(holder{inst, n})
+	if n.gateway != nil {
+		n.gateway.nic.Filter = s.filter(*n.gateway) // which has one more peer now
+	}
+	n.describe(inst)
+	img.Bake.NIC = n.NIC
+}
+
+// bakeGateway returns the guest through which a bake gets its packages, or "". On an isolated network with one gateway it
+// need not be named.
+func (s *section) bakeGateway(img *Image, n *Network) string {
+	var via string
+	ok := s.intact(func() { via = s.viaReference() })
+	if via != "" || !ok || n.Mode != Isolated {
+		return via
+	}
+	switch gateways := s.gatewaysOn(n); {
+	case len(gateways) == 1:
+		return gateways[0].name
+	case len(gateways) > 1:
+		s.add(s.at("network"), "Several gateways", "The guests %s and %s are gateways on the network %s at %s. Name the one that this image is"+
+			" baked through: via = %s", words.Quote(gateways[0].name), words.Quote(gateways[1].name), words.Quote(n.Name), n.Origin, gateways[0])
+	case len(s.broken) > 0:
+		s.incomplete = true // one of these guests may be the gateway
+	case img.Bake.Apt == (Apt{}):
+		s.add(s.at("network"), "No way to packages", "The network %s at %s is isolated, and no guest is the gateway on it, so that no packages come in"+
+			" over it. Name a mirror or a proxy on it, like apt { proxy = \"http://10.64.0.2:3142\" }, or use another network.",
+			words.Quote(n.Name), n.Origin)
+	}
+	return ""
+}
+
+// bakeAddresses returns the addresses of a bake on a network of the site, the highest free ones: they are not written down,
+// and guests get the lowest ones. On a bridge, where jeos does not know what is free, it has none and uses DHCP.
+func (s *section) bakeAddresses(img *Image, n *Network) (addresses []netip.Prefix) {
 	if n.Mode == Isolated && len(n.CIDRs) == 0 {
 		s.add(s.at("network"), "No free address", "The network %s at %s has no range of addresses, and this image cannot be baked without"+
-			" one. Give the network cidrs, or use another network.", quote(n.Name), n.Origin)
+			" one. Give the network cidrs, or use another network.", words.Quote(n.Name), n.Origin)
 	}
-	var addresses []netip.Prefix
 	for _, cidr := range n.CIDRs {
 		if n.Mode == Bridged {
 			break
@@ -181,12 +221,12 @@ func (s *section) joinNetwork(img *Image, n *Network) NIC {
 		addr, ok := s.lastFree(n, cidr)
 		if !ok {
 			s.add(s.at("network"), "No free address", "All addresses of %s in network %s at %s are taken, and baking needs one. Give the"+
-				" network a larger range, or use another network.", cidr, quote(n.Name), n.Origin)
+				" network a larger range, or use another network.", cidr, words.Quote(n.Name), n.Origin)
 			continue
 		}
 		addresses = append(addresses, netip.PrefixFrom(addr, cidr.Bits()))
 	}
-	return s.bakeNIC(img, n, addresses)
+	return addresses
 }
 
 // lastFree returns the highest address of the range that neither a guest nor another bake has.
@@ -217,4 +257,39 @@ func (l *loader) lastFree(n *Network, cidr netip.Prefix) (netip.Addr, bool) {
 		}
 	}
 	return netip.Addr{}, false
+}
+
+// checkBakes finds images that are baked through a guest that cannot be there without them.
+func (l *loader) checkBakes() {
+	for _, inst := range l.bakers {
+		n := inst.nics[0]
+		image := strings.TrimPrefix(inst.name, BakeName(""))
+		if n.gateway == nil || !l.needsImage(n.gateway.inst.name, image, map[string]bool{}) {
+			continue
+		}
+		l.add(n.at("network"), "Image is needed for its own bake", "The image %s would be baked through the guest %s, and that cannot be there"+
+			" without this image. Remove network, so that the bake has one of its own, or make the guest and its gateways from other images.",
+			words.Quote(image), words.Quote(n.Via))
+	}
+}
+
+// needsImage reports whether a guest cannot be made, or reach its gateways, before an image is there. It looks at each guest
+// once.
+func (l *loader) needsImage(guest, image string, seen map[string]bool) bool {
+	i := slices.IndexFunc(l.site.Guests, func(g Guest) bool { return g.Name == guest })
+	if i < 0 || seen[guest] {
+		return false
+	}
+	seen[guest] = true
+	nics := slices.Clone(l.site.Guests[i].NICs)
+	for img := l.images[l.site.Guests[i].Image]; img != nil; img = l.images[img.Bake.Base] {
+		if img.Name == image {
+			return true
+		}
+		if img.Bake == nil {
+			break
+		}
+		nics = append(nics, img.Bake.NIC)
+	}
+	return slices.ContainsFunc(nics, func(n NIC) bool { return n.Via != "" && l.needsImage(n.Via, image, seen) })
 }

@@ -142,7 +142,6 @@ guest "c" {
 
 // TestSecretInImage allows sensitive values in images, with a warning that does not show them.
 func TestSecretInImage(t *testing.T) {
-	const canary = "CaNaRy-1234567890"
 	dir := writeFiles(t, map[string]string{
 		"base.img": "",
 		"main.jeos.hcl": `jeos {
@@ -188,7 +187,6 @@ image "baked" {
 
 // TestSecretsOfImages puts a canary into image blocks that are wrong.
 func TestSecretsOfImages(t *testing.T) {
-	const canary = "CaNaRy-1234567890"
 	for _, body := range []string{
 		"source = var.psk",
 		"release = var.psk",
@@ -211,20 +209,12 @@ func TestSecretsOfImages(t *testing.T) {
 		"base = image.base\n  run = [var.psk, 1]",
 		"base = image.base\n  bake {\n    cidr = var.psk\n  }",
 		"base = image.base\n  bake {\n    network = var.psk\n  }",
+		"base = image.base\n  bake {\n    network = network.n\n    via = var.psk\n  }\n}\nnetwork \"n\" {\n  cidrs = [\"10.0.0.0/24\"]",
 		"base = image.base\n  file \"/x\" {\n    source = \"http://user:" + canary + "@host/x\"\n  }",
 	} {
 		t.Run(body, func(t *testing.T) {
-			dir := writeFiles(t, map[string]string{
-				"base.img": "",
-				"main.jeos.hcl": "jeos {\n  site = \"s\"\n}\nvariable \"psk\" {\n  sensitive = true\n}\nimage \"base\" {\n  source = \"base.img\"\n}\n" +
-					"image \"i\" {\n  " + body + "\n}\n",
-				"x.auto.jeosvars": "psk = \"" + canary + "\"\n",
-			})
-			site, files, diags := config.Load(testOptions(dir))
-			if site != nil {
-				t.Fatal("loads")
-			}
-			checkUnseen(t, canary, dir, files, diags)
+			checkSecret(t, "main.jeos.hcl", "jeos {\n  site = \"s\"\n}\nvariable \"psk\" {\n  sensitive = true\n}\nimage \"base\" {\n  source = \"i\"\n}\n"+
+				"image \"i\" {\n  "+body+"\n}\n")
 		})
 	}
 }

@@ -2,17 +2,12 @@ package config
 
 import (
 	"errors"
-	"regexp"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
-)
 
-// The forms in which lspci -Dnn shows the identity and the address of a PCI device.
-var (
-	pciIDRE      = regexp.MustCompile(`^[0-9a-f]{4}:[0-9a-f]{4}$`)
-	pciAddressRE = regexp.MustCompile(`^[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$`)
+	"jeos/internal/words"
 )
 
 var pciType = cty.Object(map[string]cty.Type{"id": cty.String, "address": cty.String})
@@ -25,9 +20,9 @@ func pciFunction() function.Function {
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			id, address := cty.NullVal(cty.String), cty.NullVal(cty.String)
 			switch text := strings.ToLower(args[0].AsString()); {
-			case pciIDRE.MatchString(text):
+			case words.CheckPCIIdentity(text) == "":
 				id = cty.StringVal(text)
-			case pciAddressRE.MatchString(text):
+			case words.CheckPCIAddress(text) == "":
 				address = cty.StringVal(text)
 			default:
 				return cty.DynamicVal, errors.New(`a device is named by vendor and product, like "8086:2723", or by its address, like "0000:03:00.0";` +
@@ -49,7 +44,7 @@ func (s *section) deviceReference(arg string) cty.Value {
 	}
 	example := `pci("8086:2723")`
 	if value.Type() == cty.String {
-		example = "pci(" + quote(value.AsString()) + ")"
+		example = "pci(" + words.Quote(value.AsString()) + ")"
 	}
 	s.add(s.at(arg), "Invalid device", "This value is no PCI device. Name one by vendor and product or by its address: %s = %s", arg, example)
 	return cty.DynamicVal
@@ -70,7 +65,7 @@ func (l *loader) checkDevices() {
 			name := d.ID + d.Address
 			if first, ok := users[name]; ok {
 				l.add(d.At, "Duplicate device", "The device %s is that of guest %s already, at %s, and only one guest can have it. Name another one;"+
-					" of several that are alike, name each by its address.", name, quote(first.inst.name), first.origin)
+					" of several that are alike, name each by its address.", name, words.Quote(first.inst.name), first.origin)
 				continue
 			}
 			users[name] = user{inst, origin(d.At)}

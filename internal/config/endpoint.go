@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+
+	"jeos/internal/words"
 )
 
 var hostRE = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`) // RFC 1123
@@ -11,7 +13,7 @@ var hostRE = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.
 // checkHost accepts names of hosts.
 func checkHost(s string) string {
 	if !hostRE.MatchString(s) || len(s) > 253 {
-		return quote(s) + ` is no name of a host. Write one like "vpn.example.net", or an address.`
+		return words.Quote(s) + ` is no name of a host. Write one like "vpn.example.net", or an address.`
 	}
 	return ""
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	hcljson "github.com/hashicorp/hcl/v2/json"
 	"github.com/zclconf/go-cty/cty"
+
+	"jeos/internal/words"
 )
 
 // sensitiveMark is the mark of sensitive values.
@@ -84,7 +86,7 @@ func sensitiveKey(expr hcl.Expression, ctx *hcl.EvalContext) *hcl.Diagnostic {
 	pairs, _ := hcl.ExprMap(expr)
 	for _, pair := range pairs {
 		if key, _ := pair.Key.Value(ctx); isSensitive(key) {
-			return problem(pair.Key.Range(), "Sensitive value in a wrong place",
+			return words.Problem(pair.Key.Range(), "Sensitive value in a wrong place",
 				"A key of an object cannot be sensitive in JSON. Use one that is not, or write this block in a file of HCL's native syntax.")
 		}
 		inner = append(inner, pair.Value)
@@ -100,16 +102,17 @@ func sensitiveKey(expr hcl.Expression, ctx *hcl.EvalContext) *hcl.Diagnostic {
 // report collects diagnostics of HCL about an expression. It changes those that show parts of values, which may be
 // sensitive, and one that depends on the order of a map.
 func (l *loader) report(diags hcl.Diagnostics, expr hcl.Expression, ctx *hcl.EvalContext) {
+	secret := len(diags) > 0 && (l.marked || usesSensitive(expr, ctx))
 	for _, diag := range diags {
-		if diag.EvalContext != nil {
+		if secret && diag.EvalContext != nil {
 			diag.EvalContext = ctx // without variables of loops, which have lost their marks
 		}
 		call, isCall := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](diag)
 		switch {
-		case isCall && call.FunctionCallError() != nil && usesSensitive(expr, ctx): // loops lose marks
+		case secret && isCall && call.FunctionCallError() != nil: // its arguments may have lost theirs, too
 			diag.Detail = fmt.Sprintf("The call of %s failed. The reason is not shown, because a value here is sensitive. Look at its arguments.",
 				call.CalledFunctionName())
-			diag.Extra = hidden{}
+			diag.Extra = words.Hidden{}
 		case diag.Summary == "Call to unknown function":
 			suggest(diag, sortedKeys(l.functions))
 		case diag.Summary == "Unsupported attribute" && strings.Contains(diag.Detail, `"sha256"`):

@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
+
+	"jeos/internal/words"
 )
 
 const (
@@ -64,7 +66,7 @@ func readRegular(
 ) ([]byte, error) {
 	info, err := stat(path)
 	if err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is %s, not a file", quote(shown), kindOf(info.Mode()))
+		return nil, fmt.Errorf("%s is %s, not a file", words.Quote(shown), kindOf(info.Mode()))
 	}
 	if err != nil {
 		return nil, fileError(shown, err)
@@ -79,7 +81,7 @@ func readRegular(
 		return nil, fileError(shown, err)
 	}
 	if int64(len(src)) > limit {
-		return nil, fmt.Errorf("%s is larger than %s", quote(shown), FormatSize(limit))
+		return nil, fmt.Errorf("%s is larger than %s", words.Quote(shown), FormatSize(limit))
 	}
 	return src, nil
 }
@@ -97,9 +99,9 @@ func readText(path, shown string, limit int64) ([]byte, error) {
 	src = bytes.TrimPrefix(src, []byte("\ufeff"))
 	switch {
 	case !utf8.Valid(src):
-		return nil, fmt.Errorf("%s is not UTF-8 text", quote(shown))
+		return nil, fmt.Errorf("%s is not UTF-8 text", words.Quote(shown))
 	case bytes.IndexByte(src, 0) >= 0:
-		return nil, fmt.Errorf("%s is not text: it holds a NUL byte", quote(shown))
+		return nil, fmt.Errorf("%s is not text: it holds a NUL byte", words.Quote(shown))
 	}
 	return src, nil
 }
@@ -109,13 +111,13 @@ func fileError(shown string, err error) error {
 	var pathErr *fs.PathError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("there is no file %s", quote(shown))
+		return fmt.Errorf("there is no file %s", words.Quote(shown))
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s may not be read by this user", quote(shown))
+		return fmt.Errorf("%s may not be read by this user", words.Quote(shown))
 	case errors.As(err, &pathErr):
-		return fmt.Errorf("%s cannot be read: %w", quote(shown), pathErr.Err)
+		return fmt.Errorf("%s cannot be read: %w", words.Quote(shown), pathErr.Err)
 	}
-	return fmt.Errorf("%s cannot be read: %w", quote(shown), err)
+	return fmt.Errorf("%s cannot be read: %w", words.Quote(shown), err)
 }
 
 func kindOf(mode fs.FileMode) string {

@@ -12,6 +12,8 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
 	"github.com/zclconf/go-cty/cty/function/stdlib"
+
+	"jeos/internal/words"
 )
 
 // pureFunctions returns those that depend on nothing but their arguments, for roles.
@@ -31,7 +33,9 @@ func (l *loader) pureFunctions() map[string]function.Function {
 func (l *loader) makeFunctions() map[string]function.Function {
 	all := standardFunctions()
 	all["sensitive"] = l.sensitiveFunction()
-	for _, more := range []map[string]function.Function{l.fileFunctions(), networkFunctions(), encodingFunctions(), {"env": l.envFunction(), "pci": pciFunction()}} {
+	for _, more := range []map[string]function.Function{
+		l.fileFunctions(), networkFunctions(), encodingFunctions(), {"env": l.envFunction(), "pci": pciFunction()},
+	} {
 		for name, f := range more {
 			all[name] = f
 		}
@@ -264,14 +268,14 @@ func (l *loader) envFunction() function.Function {
 			case len(args) > 2:
 				return cty.DynamicVal, errors.New("env takes a name and at most one default")
 			case ok && strings.ToValidUTF8(value, "") != value:
-				return cty.DynamicVal, fmt.Errorf("the environment variable %s is not UTF-8 text", quote(args[0].AsString()))
+				return cty.DynamicVal, fmt.Errorf("the environment variable %s is not UTF-8 text", words.Quote(args[0].AsString()))
 			case ok:
 				return cty.StringVal(value), nil
 			case len(args) == 2:
 				return args[1], nil
 			}
 			return cty.DynamicVal, fmt.Errorf("the environment variable %s is not set; set it, or give a default as the second argument",
-				quote(args[0].AsString()))
+				words.Quote(args[0].AsString()))
 		},
 	})
 }

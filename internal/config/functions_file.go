@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -15,6 +16,8 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
+
+	"jeos/internal/words"
 )
 
 // fileFunctions read files. Relative paths start at the site's folder.
@@ -65,13 +68,13 @@ func (l *loader) filesetFunction() function.Function {
 
 func findFiles(root, pattern string) ([]cty.Value, error) {
 	if _, err := path.Match(pattern, ""); err != nil {
-		return nil, fmt.Errorf("%s is no pattern", quote(pattern))
+		return nil, fmt.Errorf("%s is no pattern", words.Quote(pattern))
 	}
 	var found []cty.Value
 	visited := 0
 	err := filepath.WalkDir(root, func(p string, entry fs.DirEntry, err error) error {
 		if visited++; visited > maxValueElements {
-			return fmt.Errorf("%s holds more than 100,000 files", quote(root))
+			return fmt.Errorf("%s holds more than 100,000 files", words.Quote(root))
 		}
 		if err != nil || !entry.Type().IsRegular() {
 			return err
@@ -149,7 +152,7 @@ func (l *loader) renderTemplate(file string, variables cty.Value, functions map[
 	for _, traversal := range expr.Variables() {
 		if _, ok := ctx.Variables[traversal.RootName()]; !ok {
 			return cty.DynamicVal, fmt.Errorf("%s uses %s, but the call passes %s", at(traversal.SourceRange()),
-				quote(traversal.RootName()), orElse(list(quoted(sortedKeys(ctx.Variables))), "nothing"))
+				words.Quote(traversal.RootName()), cmp.Or(words.And(words.Quoted(sortedKeys(ctx.Variables))), "nothing"))
 		}
 	}
 	value, diags := expr.Value(ctx)

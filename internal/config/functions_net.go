@@ -8,6 +8,8 @@ import (
 
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/function"
+
+	"jeos/internal/words"
 )
 
 func networkFunctions() map[string]function.Function {
@@ -20,7 +22,7 @@ func networkFunctions() map[string]function.Function {
 			Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 				prefix, err := netip.ParsePrefix(args[0].AsString())
 				if err != nil {
-					return cty.DynamicVal, function.NewArgErrorf(0, "%s is no range of addresses like 10.64.0.0/24", quote(args[0].AsString()))
+					return cty.DynamicVal, function.NewArgErrorf(0, "%s is no range of addresses like 10.64.0.0/24", words.Quote(args[0].AsString()))
 				}
 				var numbers []*big.Int
 				for i, arg := range args[1:] {

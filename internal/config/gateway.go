@@ -3,6 +3,8 @@ package config
 import (
 	"cmp"
 	"slices"
+
+	"jeos/internal/words"
 )
 
 // viaReference reads the via argument of a nic: the name of a guest, or "".
@@ -20,23 +22,35 @@ func (s *section) viaReference() string {
 
 // connect finds the gateway of each nic that has one, and what the host lets through between them.
 func (a *assignment) connect() {
-	byName := map[string]*instance{}
-	for _, inst := range a.instances {
-		byName[inst.name] = inst
-	}
 	a.each(func(h holder) {
-		h.nic.Gateways = h.nic.network.Host
 		if h.nic.Via != "" {
-			a.join(h, byName[h.nic.Via])
 			h.inst.scope.needs[h.nic.Via] = true
 		}
-		h.nic.Gateways = h.nic.reach(h.nic.Gateways)
+		a.lead(h)
 	})
 	a.each(func(h holder) { h.nic.Filter = a.filter(h) })
 }
 
-// join finds the gateway of a nic in the guest that its via names; nil is one whose identity has a mistake.
-func (a *assignment) join(h holder, via *instance) {
+// lead finds the gateways of a nic that its addresses can reach: the host, or the guest that its via names.
+func (l *loader) lead(h holder) {
+	h.nic.Gateways = h.nic.network.Host
+	if h.nic.Via != "" {
+		l.join(h, l.instance(h.nic.Via))
+	}
+	h.nic.Gateways = h.nic.reach(h.nic.Gateways)
+}
+
+// instance returns the guest of that name; nil is one whose identity has a mistake.
+func (l *loader) instance(name string) *instance {
+	i := slices.IndexFunc(l.instances, func(inst *instance) bool { return inst.name == name })
+	if i < 0 {
+		return nil
+	}
+	return l.instances[i]
+}
+
+// join finds the gateway of a nic in the guest that its via names, which is nil when that has a mistake.
+func (l *loader) join(h holder, via *instance) {
 	var here, gateways []*nic
 	if via != nil {
 		for _, n := range via.nics {
@@ -51,19 +65,19 @@ func (a *assignment) join(h holder, via *instance) {
 	switch {
 	case via == nil:
 	case via == h.inst:
-		a.add(at, summary, "The guest %s cannot be the gateway of itself. Name another one.", quote(via.name))
+		l.add(at, summary, "The guest %s cannot be the gateway of itself. Name another one.", words.Quote(via.name))
 	case len(here) == 0:
-		a.add(at, summary, "The guest %s at %s has no nic on the network %s, so that it cannot be the gateway there. Name another guest, or"+
-			" use a network that it is on.", quote(via.name), origin(via.block.at), quote(h.nic.Network))
+		l.add(at, summary, "The guest %s at %s has no nic on the network %s, so that it cannot be the gateway there. Name another guest, or"+
+			" use a network that it is on.", words.Quote(via.name), origin(via.block.at), words.Quote(h.nic.Network))
 	case len(gateways) == 0:
-		a.add(at, summary, "The guest %s is on the network %s with its %s, but it is no gateway there: only a role makes a guest one. Name a"+
-			" guest whose role is a gateway of that network.", quote(via.name), quote(h.nic.Network), here[0].where(via))
+		l.add(at, summary, "The guest %s is on the network %s with its %s, but it is no gateway there: only a role makes a guest one. Name a"+
+			" guest whose role is a gateway of that network.", words.Quote(via.name), words.Quote(h.nic.Network), here[0].where(via))
 	case len(gateways) > 1:
-		a.add(at, summary, "The guest %s is a gateway on the network %s twice, with its nics %s. Use two networks.",
-			quote(via.name), quote(h.nic.Network), list(quoted([]string{gateways[0].Name, gateways[1].Name})))
+		l.add(at, summary, "The guest %s is a gateway on the network %s twice, with its nics %s. Use two networks.",
+			words.Quote(via.name), words.Quote(h.nic.Network), words.And(words.Quoted([]string{gateways[0].Name, gateways[1].Name})))
 	case len(h.nic.reach(gateways[0].plain())) == 0:
-		a.add(at, summary, "The %s and its gateway, %s, have no addresses of one range. Give the network %s cidrs.",
-			h.nic.where(h.inst), gateways[0].where(via), quote(h.nic.Network))
+		l.add(at, summary, "The %s and its gateway, %s, have no addresses of one range. Give the network %s cidrs.",
+			h.nic.where(h.inst), gateways[0].where(via), words.Quote(h.nic.Network))
 	default:
 		h.nic.gateway = &holder{via, gateways[0]}
 		h.nic.Gateways = gateways[0].plain()
@@ -71,7 +85,7 @@ func (a *assignment) join(h holder, via *instance) {
 }
 
 // filter returns what the host lets through on a nic, less what depends on its guest's role.
-func (a *assignment) filter(h holder) *Filter {
+func (l *loader) filter(h holder) *Filter {
 	if h.nic.gateway == nil && !h.nic.Gateway {
 		return nil
 	}
@@ -79,7 +93,7 @@ func (a *assignment) filter(h holder) *Filter {
 	if h.nic.gateway != nil {
 		f.Peers = append(f.Peers, h.nic.gateway.nic.MAC)
 	}
-	for _, c := range a.clients(h.inst) {
+	for _, c := range l.clients(h.inst) {
 		if c.nic.gateway.nic == h.nic {
 			f.Peers = append(f.Peers, c.nic.MAC)
 		}
@@ -89,10 +103,10 @@ func (a *assignment) filter(h holder) *Filter {
 	return f
 }
 
-// clients returns the nics whose gateway is the guest, by guest and in the order of its nics.
+// clients returns the nics whose gateway is the guest, by guest and in the order of its nics. Bakes come last.
 func (l *loader) clients(gateway *instance) []holder {
 	var clients []holder
-	for _, inst := range l.instances {
+	for _, inst := range slices.Concat(l.instances, l.bakers) {
 		for _, n := range inst.nics {
 			if n.gateway != nil && n.gateway.inst == gateway {
 				clients = append(clients, holder{inst, n})
@@ -102,14 +116,14 @@ func (l *loader) clients(gateway *instance) []holder {
 	return clients
 }
 
-// hasGateway reports whether a guest is a gateway of the network.
-func (l *loader) hasGateway(network *Network) bool {
+// gatewaysOn returns the guests that are gateways of the network, by name.
+func (l *loader) gatewaysOn(network *Network) (gateways []*instance) {
 	for _, inst := range l.instances {
 		if slices.ContainsFunc(inst.nics, func(n *nic) bool { return n.network == network && n.Gateway }) {
-			return true
+			gateways = append(gateways, inst)
 		}
 	}
-	return false
+	return gateways
 }
 
 // describe fills in what depends on the rest of the network and on the role of the guest. Over a nic below a tunnel packets

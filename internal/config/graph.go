@@ -1,6 +1,9 @@
 package config
 
 import (
+	"cmp"
+	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -79,12 +82,33 @@ func (l *loader) reportCycle(nodes map[string]*node, path []string, closing edge
 	if i := slices.Index(cycle, addressesNode); i >= 0 {
 		cycle = append(cycle[i+1:], cycle[:i+1]...) // begin with what the user wrote
 		remedy = "The addresses of all guests are assigned together, from all nic blocks and roles, so neither these nor for_each" +
-			" can use an address or MAC of a guest. " + remedy
+			" can use an address or MAC of a guest. " + cmp.Or(l.nameAlone(cycle), remedy)
 	}
 	cycle = append(cycle, cycle[0])
 	first := slices.IndexFunc(nodes[cycle[0]].refs, func(e edge) bool { return e.to == cycle[1] })
 	l.add(nodes[cycle[0]].refs[first].at, "Cycle", "These values need each other:\n\n    %s\n\n%s",
 		strings.Join(cycle, " → "), remedy)
+}
+
+// byLocalRE finds where a nic or role gets at a guest by way of local values.
+var byLocalRE = regexp.MustCompile(`(?:nics|role) of \S+ → (local\.\S+)( → local\.\S+)* → (guest\.\S+) → `)
+
+// nameAlone says what to write where a nic or role may want nothing of a guest but its name, and uses a local value that is
+// the guest. It returns "" when the cycle is another one.
+func (l *loader) nameAlone(cycle []string) string {
+	m := byLocalRE.FindStringSubmatch(strings.Join(cycle, " → "))
+	if m == nil {
+		return ""
+	}
+	isAttribute := func(step hcl.Traverser) bool { _, ok := step.(hcl.TraverseAttr); return ok }
+	last := cmp.Or(strings.TrimPrefix(m[2], " → "), m[1])
+	for _, traversal := range l.locals[strings.TrimPrefix(last, "local.")].Expr.Variables() {
+		if referenceOf(traversal).String() == m[3] && !slices.ContainsFunc(traversal[2:], isAttribute) {
+			return fmt.Sprintf("Where nothing but the name of a guest is wanted, as via does, write %s itself instead of %s, which stands"+
+				" for its addresses, too.", m[3], m[1])
+		}
+	}
+	return ""
 }
 
 func (l *loader) nodes() map[string]*node {

@@ -10,6 +10,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"jeos/internal/words"
 )
 
 // HCL's parser and evaluator recurse, and a Go program cannot survive a stack overflow. These limits are far above what
@@ -44,7 +46,7 @@ func guardTokens(tokens hclsyntax.Tokens) hcl.Diagnostics {
 		if opened && token.Type == hclsyntax.TokenIdent && string(token.Bytes) == "for" {
 			levels[len(levels)-1].loop = true
 			if loops++; loops > maxLoops {
-				return hcl.Diagnostics{problem(token.Range, "Loops nested too deep",
+				return hcl.Diagnostics{words.Problem(token.Range, "Loops nested too deep",
 					"More than two for expressions are nested here, which takes too long. Put a part into locals, or use setproduct(…).")}
 			}
 		}
@@ -68,7 +70,7 @@ func guardTokens(tokens hclsyntax.Tokens) hcl.Diagnostics {
 			continue
 		case hclsyntax.TokenNumberLit:
 			if text := checkNumberLiteral(string(token.Bytes)); text != "" {
-				return hcl.Diagnostics{problem(token.Range, "Invalid number", "%s", text)}
+				return hcl.Diagnostics{words.Problem(token.Range, "Invalid number", "%s", text)}
 			}
 			continue
 		case hclsyntax.TokenQuotedLit, hclsyntax.TokenStringLit, hclsyntax.TokenIdent, hclsyntax.TokenComment,
@@ -79,7 +81,7 @@ func guardTokens(tokens hclsyntax.Tokens) hcl.Diagnostics {
 		top.operators++
 		total++
 		if total > maxOperators {
-			return hcl.Diagnostics{problem(token.Range, "Expression too long",
+			return hcl.Diagnostics{words.Problem(token.Range, "Expression too long",
 				"This expression has more than 10,000 operators. Split it, with the parts in locals.")}
 		}
 		switch token.Type {
@@ -88,7 +90,7 @@ func guardTokens(tokens hclsyntax.Tokens) hcl.Diagnostics {
 			levels = append(levels, level{braces: token.Type == hclsyntax.TokenOBrace})
 			opened = token.Type == hclsyntax.TokenOBrace || token.Type == hclsyntax.TokenOBrack
 			if len(levels) > maxDepth {
-				return hcl.Diagnostics{problem(token.Range, "Nesting too deep",
+				return hcl.Diagnostics{words.Problem(token.Range, "Nesting too deep",
 					"Brackets and template sequences are nested more than 128 deep here. Use fewer levels.")}
 			}
 		}
@@ -112,7 +114,7 @@ func guardJSON(src []byte, filename string) hcl.Diagnostics {
 			line, lineStart = line+1, i+1
 		case c == '{' || c == '[':
 			if depth++; depth > maxDepth {
-				return hcl.Diagnostics{problem(at(i, i+1), "Nesting too deep",
+				return hcl.Diagnostics{words.Problem(at(i, i+1), "Nesting too deep",
 					"Objects and arrays are nested more than 128 deep here. Use fewer levels.")}
 			}
 		case c == '}' || c == ']':
@@ -120,7 +122,7 @@ func guardJSON(src []byte, filename string) hcl.Diagnostics {
 		case c == '"':
 			end := stringEnd(src, i)
 			if bad := guardJSONString(src[i:end]); bad != nil {
-				return hcl.Diagnostics{problem(at(i, end), bad.Summary, "%s", bad.Detail)}
+				return hcl.Diagnostics{words.Problem(at(i, end), bad.Summary, "%s", bad.Detail)}
 			}
 			i = end - 1
 		case c == '-' || c >= '0' && c <= '9':
@@ -129,7 +131,7 @@ func guardJSON(src []byte, filename string) hcl.Diagnostics {
 				end++
 			}
 			if text := checkNumberLiteral(string(src[i:end])); text != "" {
-				return hcl.Diagnostics{problem(at(i, end), "Invalid number", "%s", text)}
+				return hcl.Diagnostics{words.Problem(at(i, end), "Invalid number", "%s", text)}
 			}
 			i = end - 1
 		}

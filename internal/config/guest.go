@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/zclconf/go-cty/cty"
+
+	"jeos/internal/words"
 )
 
 var (
 	hostnameRE = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`) // RFC 1123, one label
 	timezoneRE = regexp.MustCompile(`^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}$`)
 	localeRE   = regexp.MustCompile(`^[A-Za-z]{1,8}(_[A-Z]{2})?(\.[A-Za-z0-9-]+)?(@[a-z]+)?$`)
-	packageRE  = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]*[a-z0-9+.](:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?$`)
 )
 
 // loadGuest reads everything of a guest but its identity.
@@ -25,7 +26,7 @@ func (l *loader) loadGuest(inst *instance) Guest {
 	g.Apt = s.loadApt()
 	s.loadDisks(&g)
 	s.loadUsers(&g)
-	g.Files = s.loadFiles("guest "+quote(g.Name), g.Run)
+	g.Files = s.loadFiles("guest "+words.Quote(g.Name), g.Run)
 	if inst.role != nil {
 		s.expandRole(&g, inst)
 	}
@@ -52,7 +53,7 @@ func (s *section) loadMachine(g *Guest) {
 	g.Arch = s.text("arch", "arch", "x86_64", oneOf(architectures...))
 	if image != nil && image.Arch != "" && image.Arch != g.Arch {
 		s.add(s.at("image"), "Wrong architecture", "The image %s at %s is for %s, and this guest is %s. Write arch = %q, or use"+
-			" another image.", quote(image.Name), image.Origin, image.Arch, g.Arch, image.Arch)
+			" another image.", words.Quote(image.Name), image.Origin, image.Arch, g.Arch, image.Arch)
 	}
 	machines, firmware := []string{"q35", "pc"}, "bios"
 	if g.Arch == "aarch64" {
@@ -78,7 +79,7 @@ func (s *section) loadRootDisk(g *Guest, image *Image) {
 	g.Disk = s.size("disk", "disk size", image.Size, MiB, 64*TiB, MiB)
 	if g.Disk < image.Size {
 		s.add(s.at("disk"), "Invalid disk size", "%s is less than the %s of the image %s at %s, and a disk cannot shrink. Write"+
-			" a size that is not smaller, or remove disk.", FormatSize(g.Disk), FormatSize(image.Size), quote(image.Name), image.Origin)
+			" a size that is not smaller, or remove disk.", FormatSize(g.Disk), FormatSize(image.Size), words.Quote(image.Name), image.Origin)
 	}
 }
 
@@ -93,20 +94,16 @@ func (s *section) running() *bool {
 
 // loadSystem reads what the guest does with itself at its first boot.
 func (s *section) loadSystem(g *Guest) {
-	g.Hostname = s.text("hostname", "hostname", g.Name, matching(hostnameRE, "hostname",
+	g.Hostname = s.text("hostname", "hostname", g.Name, words.Matching(hostnameRE, "hostname",
 		"Use at most 63 letters, digits and hyphens, with no hyphen at either end."))
-	g.Timezone = s.text("timezone", "timezone", "", matching(timezoneRE, "timezone", `Write one like "Europe/Berlin" or "UTC".`))
-	g.Locale = s.text("locale", "locale", "", matching(localeRE, "locale", `Write one like "de_DE.UTF-8" or "C.UTF-8".`))
-	g.Packages = s.texts("packages", "package name", checkPackage)
-	g.RemovePackages = s.texts("remove_packages", "package name", checkPackage)
+	g.Timezone = s.text("timezone", "timezone", "", words.Matching(timezoneRE, "timezone", `Write one like "Europe/Berlin" or "UTC".`))
+	g.Locale = s.text("locale", "locale", "", words.Matching(localeRE, "locale", `Write one like "de_DE.UTF-8" or "C.UTF-8".`))
+	g.Packages = s.texts("packages", "package name", words.CheckPackage)
+	g.RemovePackages = s.texts("remove_packages", "package name", words.CheckPackage)
 	g.Run = s.commands()
 	g.Swap = s.size("swap", "swap size", 0, MiB, TiB, MiB)
 	g.ConsoleLogin = s.flag("console_login", false)
 	s.loadCloudConfig(g)
-}
-
-func checkPackage(s string) string {
-	return matching(packageRE, "package", `Write a name like "nginx", if need be with "=" and a version, or ":" and an architecture.`)(s)
 }
 
 func (s *section) commands() (run []Text) {

@@ -1,11 +1,14 @@
 package config
 
 import (
+	"cmp"
 	"regexp"
 	"strconv"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+
+	"jeos/internal/words"
 )
 
 // parts calls f for every block of a kind in the block whose name is a good one and no repetition.
@@ -42,11 +45,11 @@ func checkMount(s string) string {
 	}
 	for _, folder := range systemFolders {
 		if s == "/" || s == "/var" || s == "/var/lib" || s == folder || strings.HasPrefix(s, folder+"/") {
-			return quote(s) + ` belongs to the system of the guest. Mount the disk somewhere else, like "/srv".`
+			return words.Quote(s) + ` belongs to the system of the guest. Mount the disk somewhere else, like "/srv".`
 		}
 	}
 	if strings.ContainsAny(s, " \\\"'") {
-		return quote(s) + " holds a blank, a quote or a backslash. Choose a plainer path."
+		return words.Quote(s) + " holds a blank, a quote or a backslash. Choose a plainer path."
 	}
 	return ""
 }
@@ -58,7 +61,7 @@ func (s *section) loadDisks(g *Guest) {
 	s.parts("disk", nameRE, nameRule, func(s *section) {
 		d := Disk{Name: s.block.name, Origin: origin(s.block.at)}
 		if ownDiskRE.MatchString(d.Name) {
-			s.add(s.block.label, "Invalid name", "A disk cannot be called %s: jeos gives such names to disks of its own. Rename it.", quote(d.Name))
+			s.add(s.block.label, "Invalid name", "A disk cannot be called %s: jeos gives such names to disks of its own. Rename it.", words.Quote(d.Name))
 		}
 		d.Size = s.size("size", "disk size", 0, MiB, 64*TiB, MiB)
 		d.Mount = s.text("mount", "mount point", "", checkMount)
@@ -66,7 +69,7 @@ func (s *section) loadDisks(g *Guest) {
 		d.Keep = s.flag("keep", false)
 		if first, ok := mounts[d.Mount]; ok && d.Mount != "" {
 			s.add(s.at("mount"), "Duplicate mount point", "The disk %s is mounted on %s already. Choose another mount point.",
-				quote(first), d.Mount)
+				words.Quote(first), d.Mount)
 		}
 		mounts[d.Mount] = d.Name
 		g.Disks = append(g.Disks, d)
@@ -96,13 +99,13 @@ func (s *section) loadUsers(g *Guest) {
 			u.SSHKeys = append(u.SSHKeys, strings.TrimSpace(e.Value))
 		}
 		u.Sudo = s.flag("sudo", false)
-		u.Groups = s.texts("groups", "group", matching(userRE, "name for a group", userRule))
+		u.Groups = s.texts("groups", "group", words.Matching(userRE, "name for a group", userRule))
 		u.Shell = s.text("shell", "shell", "", checkPath)
 		if s.has("uid") {
 			uid := s.integer("uid", "uid", 0, 0, 1<<31-1)
 			u.UID = &uid
 			if first, ok := ids[uid]; ok {
-				s.add(s.at("uid"), "Duplicate uid", "%d is the uid of %s already. Choose another one.", uid, quote(first))
+				s.add(s.at("uid"), "Duplicate uid", "%d is the uid of %s already. Choose another one.", uid, words.Quote(first))
 			}
 			ids[uid] = u.Name
 		}
@@ -132,7 +135,7 @@ func checkKey(s string) string {
 			return `This is no public ssh key. Write one like "ssh-ed25519 AAAA… name", as it stands in a file that ends in .pub.`
 		}
 	}
-	return checkLine(strings.TrimSpace(s))
+	return words.CheckLine(strings.TrimSpace(s))
 }
 
 // password returns the crypt(3) form of a user's password, or "".
@@ -153,7 +156,7 @@ func (s *section) password(guest string) string {
 	if !ok {
 		return ""
 	}
-	if n := len(text.Value); n == 0 || n > 256 || checkLine(text.Value) != "" {
+	if n := len(text.Value); n == 0 || n > 256 || words.CheckLine(text.Value) != "" {
 		s.addHidden(s.at("password"), "Invalid password", "A password has 1 to 256 bytes and no control characters. Choose another one.")
 		return ""
 	}
@@ -169,11 +172,7 @@ const (
 	maxFiles  = MiB       // of all files and commands of one first boot: cloud-init takes no more
 )
 
-var (
-	filePathRE = regexp.MustCompile(``) // checkPath says more
-	modeRE     = regexp.MustCompile(`^0?[0-7]{3,4}$`)
-	ownerRE    = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}:[a-z_][a-z0-9_-]{0,31}$`)
-)
+var filePathRE = regexp.MustCompile(``) // checkPath says more
 
 // loadFiles reads the files of a guest or image, whose first boot writes them beside running the commands. The owner says
 // whose they are.
@@ -189,12 +188,12 @@ func (s *section) loadFiles(owner string, run []Text) (files []File) {
 	}
 	s.parts("file", filePathRE, "", func(s *section) {
 		f := File{Path: s.block.name, Origin: origin(s.block.at)}
-		if problem := orElse(checkLine(f.Path), checkPath(f.Path)); problem != "" || f.Path == "/" {
-			s.add(s.block.label, "Invalid path", "%s", orElse(problem, "This is the root folder. Write the path of a file."))
+		if problem := cmp.Or(words.CheckLine(f.Path), checkPath(f.Path)); problem != "" || f.Path == "/" {
+			s.add(s.block.label, "Invalid path", "%s", cmp.Or(problem, "This is the root folder. Write the path of a file."))
 		}
 		f.Content, f.Sensitive = s.fileContent()
 		f.Mode = s.mode()
-		f.Owner = s.text("owner", "owner", "root:root", matching(ownerRE, "owner", `Write user and group, like "root:root".`))
+		f.Owner = s.text("owner", "owner", "root:root", words.CheckOwner)
 		if total += int64(len(f.Content)); total > maxFiles && total-int64(len(f.Content)) <= maxFiles {
 			s.add(s.block.at, "Too many bytes in files", "The files and commands of %s have more than %s together, which is"+
 				" more than its first boot can take. Fetch large files instead, or put them into an image.", owner, FormatSize(maxFiles))
@@ -227,8 +226,7 @@ func (s *section) fileContent() (content []byte, sensitive bool) {
 }
 
 func (s *section) mode() uint32 {
-	mode, err := strconv.ParseUint(s.text("mode", "file mode", "0644", matching(modeRE, "file mode",
-		`Write octal digits in quotes, like "0644".`)), 8, 32)
+	mode, err := strconv.ParseUint(s.text("mode", "file mode", "0644", words.CheckMode), 8, 32)
 	if err != nil {
 		return 0
 	}

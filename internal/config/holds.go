@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"jeos/internal/words"
 )
 
 // contents is what is known of the packages in an image.
@@ -68,13 +70,14 @@ func (l *loader) checkPackages(inst *instance, g *Guest) {
 	case len(g.NICs) == 0:
 		why = "A guest without a nic installs nothing"
 	case gateway != "":
-		why = fmt.Sprintf("The only way out of this guest is guest %s, which may not be open yet when this one boots first", quote(gateway))
+		why = fmt.Sprintf("The only way out of this guest is guest %s, which may not be open yet when this one boots first", words.Quote(gateway))
 	}
 	remedy := fmt.Sprintf("list %s in provides of that image; otherwise bake an image that holds %s, and use it:\n\n%s", them, them,
 		l.bakeExample(img.Name, missing))
-	holds := fmt.Sprintf("nobody knows whether the image %s at %s holds %s. If it does,", quote(img.Name), img.Origin, list(missing))
+	holds := fmt.Sprintf("nobody knows whether the image %s at %s holds %s. If it does,", words.Quote(img.Name), img.Origin, words.And(missing))
 	if c.complete {
-		holds = fmt.Sprintf("the image %s at %s does not hold %s. If another package stands in for %s,", quote(img.Name), img.Origin, list(missing), them)
+		holds = fmt.Sprintf("the image %s at %s does not hold %s. If another package stands in for %s,", words.Quote(img.Name), img.Origin,
+			words.And(missing), them)
 	}
 	detail := why + ", and " + holds + " " + remedy
 	if c.complete && gateway == "" {
@@ -110,6 +113,6 @@ func (l *loader) bakeExample(base string, missing []string) string {
 	for l.blocks["image"][name] != nil {
 		name += "_2"
 	}
-	return "    image \"" + name + "\" {\n      base     = image." + base + "\n      packages = [" + strings.Join(quoted(missing), ", ") + "]\n    }\n\n" +
-		"    image = image." + name
+	return fmt.Sprintf("    image %q {\n      base     = image.%s\n      packages = [%s]\n    }\n\n    image = image.%s",
+		name, base, strings.Join(words.Quoted(missing), ", "), name)
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
+
+	"jeos/internal/words"
 )
 
 var checksumRE = regexp.MustCompile(`^sha256:[0-9a-fA-F]{64}$`)
@@ -40,7 +42,7 @@ func (l *loader) loadImage(b *block) cty.Value {
 		case form == "base":
 			img = s.bakedImage()
 		case form == "release":
-			img = s.requestedImage(ImageRequest{Release: s.text("release", "release", "", matching(releaseRE, "release",
+			img = s.requestedImage(ImageRequest{Release: s.text("release", "release", "", words.Matching(releaseRE, "release",
 				`Write the code name of one in small letters, like "noble".`))})
 		case form == "source":
 			if img = s.sourceImage(); img != nil {
@@ -82,7 +84,7 @@ func (s *section) imageForm() string {
 			" baked into that. Write one of these three arguments.")
 		return ""
 	case len(written) > 1:
-		s.add(s.block.args[written[1]].NameRange, "Invalid image", "An image has only one of %s. Remove the others.", list(choice))
+		s.add(s.block.args[written[1]].NameRange, "Invalid image", "An image has only one of %s. Remove the others.", words.And(choice))
 		return ""
 	}
 	form := written[0]
@@ -134,12 +136,12 @@ func (s *section) localImage(source, checksum string) *Image {
 		return nil
 	}
 	if err != nil {
-		s.add(s.at("source"), "Invalid image", "The image %s cannot be used: %s.", quote(source), strings.TrimSuffix(err.Error(), "."))
+		s.add(s.at("source"), "Invalid image", "The image %s cannot be used: %s.", words.Quote(source), strings.TrimSuffix(err.Error(), "."))
 		return nil
 	}
 	if checksum != "" && checksum != file.SHA256 {
 		s.add(s.at("checksum"), "Checksum mismatch", "The file %s has another checksum:\n\n    wanted  sha256:%s\n    found   sha256:%s\n\n"+
-			"Fetch the file again, or correct the checksum if the new file is the one you trust.", quote(source), checksum, file.SHA256)
+			"Fetch the file again, or correct the checksum if the new file is the one you trust.", words.Quote(source), checksum, file.SHA256)
 		return nil
 	}
 	return &Image{Path: path, Format: file.Format, SHA256: file.SHA256, Size: file.Size, FileSize: file.FileSize}
@@ -165,7 +167,7 @@ func (s *section) releaseOf(arg string) string {
 
 // checksum returns the lower-case hex digits of the checksum argument, or "".
 func (s *section) checksum() string {
-	text := s.text("checksum", "checksum", "", matching(checksumRE, "checksum",
+	text := s.text("checksum", "checksum", "", words.Matching(checksumRE, "checksum",
 		`Write "sha256:" and 64 hex digits, as sha256sum prints them.`))
 	return strings.ToLower(strings.TrimPrefix(text, "sha256:"))
 }
@@ -194,7 +196,7 @@ func (l *loader) loadImageBodies() {
 			img = &Image{Name: name, Bake: &Bake{}} // for the other mistakes in it
 		}
 		l.vague[name] = !l.intact(func() {
-			l.provides[name] = s.texts("provides", "package name", checkPackage)
+			l.provides[name] = s.texts("provides", "package name", words.CheckPackage)
 			if img != nil && img.Bake != nil {
 				s.loadBake(img)
 			}
@@ -204,7 +206,7 @@ func (l *loader) loadImageBodies() {
 }
 
 // checkLocal makes a check for the path of what is named by noun.
-func checkLocal(noun string) check {
+func checkLocal(noun string) words.Check {
 	return func(s string) string {
 		if s == "" {
 			return "The path is empty. Write the path of " + noun + "."

@@ -1,9 +1,12 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 
 	"github.com/zclconf/go-cty/cty"
+
+	"jeos/internal/words"
 )
 
 // instance is one guest: a guest block, or one of those that its for_each makes. It is the guest's identity, which other
@@ -17,6 +20,14 @@ type instance struct {
 	nics  []*nic
 
 	role *roleUse // nil: none
+}
+
+// String is how expressions refer to the guest: guest.web["a"].
+func (inst *instance) String() string {
+	if inst.each {
+		return fmt.Sprintf("guest.%s[%q]", inst.block.name, inst.key)
+	}
+	return "guest." + inst.name
 }
 
 // loadInstances gives the guests that a block stands for their nics: those of the role and those of nic blocks. A guest
@@ -90,7 +101,7 @@ func (l *loader) readForEach(b *block) []*instance {
 		inst := &instance{block: b, name: b.name + "-" + key.AsString(), each: true, key: key.AsString()}
 		if !nameRE.MatchString(inst.name) || !nameRE.MatchString("a"+inst.key) {
 			l.add(s.at("for_each"), "Invalid name", "The key %s makes the guest name %s. %s Or shorten the key.",
-				quote(inst.key), quote(inst.name), nameRule)
+				words.Quote(inst.key), words.Quote(inst.name), nameRule)
 			continue
 		}
 		inst.scope = guestScope(cty.ObjectVal(map[string]cty.Value{"key": key, "value": element}))

@@ -10,6 +10,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 	"golang.org/x/mod/semver"
+
+	"jeos/internal/words"
 )
 
 var poolRE = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
@@ -25,12 +27,12 @@ func (l *loader) checkVersion() *hcl.Diagnostic {
 	ok, understood := versionSatisfies(l.opt.Version, constraints)
 	if !understood {
 		l.add(s.at("required_version"), "Invalid version constraint",
-			`%s is no version constraint. Write comparisons with commas between them, like ">= 0.1, < 2".`, quote(constraints))
+			`%s is no version constraint. Write comparisons with commas between them, like ">= 0.1, < 2".`, words.Quote(constraints))
 	}
 	if !understood || ok {
 		return nil
 	}
-	return problem(s.at("required_version"), "Unsupported version of jeos",
+	return words.Problem(s.at("required_version"), "Unsupported version of jeos",
 		"This site needs jeos %s, and this is jeos %s. Use another version of jeos, or change the constraint.",
 		constraints, l.opt.Version)
 }
@@ -70,9 +72,9 @@ func (l *loader) loadJeos() {
 		return
 	}
 	s := l.section(l.jeos, scopeJeos)
-	l.site.Name = s.text("site", "site name", "", matching(nameRE, "name for a site", nameRule))
+	l.site.Name = s.text("site", "site name", "", words.Matching(nameRE, "name for a site", nameRule))
 	l.site.URI = s.text("uri", "libvirt URI", "", checkURI)
-	pool := s.text("pool", "pool name", "jeos", matching(poolRE, "name for a pool",
+	pool := s.text("pool", "pool name", "jeos", words.Matching(poolRE, "name for a pool",
 		"Use at most 64 letters, digits, dots, hyphens and underscores, starting with a letter or digit."))
 	path := "/var/lib/libvirt/images/" + pool
 	if u, err := url.Parse(l.site.URI); err == nil && u.Scheme == "qemu" && u.Path == "/session" && u.Host == "" {
@@ -92,19 +94,19 @@ func checkURI(s string) string {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil || u.Scheme == "" || u.Opaque != "":
-		return quote(s) + " is no URI." + remedy
+		return words.Quote(s) + " is no URI." + remedy
 	case !slices.Contains(schemes, u.Scheme):
-		return "jeos cannot connect to " + quote(u.Scheme) + ", only to " + list(quoted(schemes)) + "." + remedy
+		return "jeos cannot connect to " + words.Quote(u.Scheme) + ", only to " + words.And(words.Quoted(schemes)) + "." + remedy
 	case u.User != nil && strings.Contains(u.User.String(), ":"):
 		return "A URI is shown in plans, so it cannot hold a password. Use a key or a certificate."
 	case u.Scheme != "test" && u.Path != "/system" && u.Path != "/session":
-		return quote(s) + " does not end in /system or /session." + remedy
+		return words.Quote(s) + " does not end in /system or /session." + remedy
 	case (u.Scheme == "qemu+ssh" || u.Scheme == "qemu+tls") && u.Host == "":
-		return quote(s) + " names no host." + remedy
+		return words.Quote(s) + " names no host." + remedy
 	case (u.Scheme == "qemu" || u.Scheme == "qemu+unix") && u.Host != "":
-		return quote(s) + " names a host. Write qemu+ssh or qemu+tls to reach it, or leave the host out."
+		return words.Quote(s) + " names a host. Write qemu+ssh or qemu+tls to reach it, or leave the host out."
 	case strings.HasPrefix(u.Host, "-") || u.User != nil && strings.HasPrefix(u.User.Username(), "-"):
-		return quote(s) + " has a host or user that begins with a hyphen." + remedy
+		return words.Quote(s) + " has a host or user that begins with a hyphen." + remedy
 	}
 	return ""
 }
@@ -113,9 +115,9 @@ func checkURI(s string) string {
 func checkPath(s string) string {
 	switch {
 	case !strings.HasPrefix(s, "/"):
-		return quote(s) + ` is no absolute path. Begin it with "/".`
+		return words.Quote(s) + ` is no absolute path. Begin it with "/".`
 	case filepath.Clean(s) != s:
-		return quote(s) + " is not the shortest form of its path. Write " + quote(filepath.Clean(s)) + "."
+		return words.Quote(s) + " is not the shortest form of its path. Write " + words.Quote(filepath.Clean(s)) + "."
 	}
 	return ""
 }
@@ -157,7 +159,7 @@ func checkStrings(v cty.Value) (problem string) {
 		if !v.IsNull() && (v.Type().IsMapType() || v.Type().IsObjectType()) {
 			for key := range v.AsValueMap() {
 				if problem == "" {
-					problem = checkLine(key)
+					problem = words.CheckLine(key)
 				}
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/zclconf/go-cty/cty/function"
 
 	"jeos/internal/roles"
+	"jeos/internal/words"
 )
 
 // Options is what a site may depend on beside its files.
@@ -75,6 +76,7 @@ type loader struct {
 	images    map[string]*Image
 	networks  map[string]*Network
 	instances []*instance     // guests after for_each, in the order of their names once addresses are assigned
+	bakers    []*instance     // what bakes images on networks of the site, as if they were guests, by image
 	broken    map[string]bool // names of guest blocks whose identity has a mistake
 	addressed bool
 
@@ -179,7 +181,7 @@ func (l *loader) readSite() (parts map[string][]*block, ok bool) {
 	if err != nil {
 		text := fileError(l.opt.Dir, err)
 		if errors.Is(err, fs.ErrNotExist) {
-			text = fmt.Errorf("there is no folder %s", quote(l.opt.Dir))
+			text = fmt.Errorf("there is no folder %s", words.Quote(l.opt.Dir))
 		}
 		l.diags = append(l.diags, &hcl.Diagnostic{
 			Severity: hcl.DiagError,
@@ -193,7 +195,7 @@ func (l *loader) readSite() (parts map[string][]*block, ok bool) {
 			Severity: hcl.DiagError,
 			Summary:  "No site",
 			Detail: fmt.Sprintf("The folder %s holds no file whose name ends in .jeos.hcl. Write one, or name the folder"+
-				" of a site with -C.", quote(l.opt.Dir)),
+				" of a site with -C.", words.Quote(l.opt.Dir)),
 		})
 		return nil, false
 	}
@@ -264,11 +266,11 @@ func (l *loader) declare(parts map[string][]*block) bool {
 
 func (l *loader) declareLocal(attr *hcl.Attribute) {
 	if !identifierRE.MatchString(attr.Name) {
-		l.add(attr.NameRange, "Invalid name", "%s is no name for a local value. %s", quote(attr.Name), identifierRule)
+		l.add(attr.NameRange, "Invalid name", "%s is no name for a local value. %s", words.Quote(attr.Name), identifierRule)
 	}
 	if first, ok := l.locals[attr.Name]; ok {
 		l.add(attr.NameRange, "Duplicate name", "There is a local value %s already, at %s. Rename one of them.",
-			quote(attr.Name), origin(first.Range))
+			words.Quote(attr.Name), origin(first.Range))
 		return
 	}
 	l.locals[attr.Name] = attr
@@ -294,6 +296,7 @@ func (l *loader) assemble() {
 		l.site.Guests = append(l.site.Guests, g)
 	}
 	l.checkDevices()
+	l.checkBakes()
 	for _, name := range sortedKeys(l.broken) { // for the other mistakes in it
 		if b := l.blocks["guest"][name]; b.args["for_each"] == nil {
 			l.loadGuest(&instance{block: b, name: name, scope: guestScope(cty.NilVal)})

@@ -66,12 +66,17 @@ type LockedAddress struct {
 
 // SetImage adds an entry, or replaces the one of the same name.
 func (l *Lock) SetImage(entry LockedImage) {
-	i, ok := slices.BinarySearchFunc(l.Images, entry.Name, func(e LockedImage, name string) int { return cmp.Compare(e.Name, name) })
+	l.Images = put(l.Images, entry, func(a, b LockedImage) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+// put adds an entry to a sorted list, or replaces the one that is equal to it.
+func put[E any](list []E, entry E, compare func(a, b E) int) []E {
+	i, ok := slices.BinarySearchFunc(list, entry, compare)
 	if ok {
-		l.Images[i] = entry
-		return
+		list[i] = entry
+		return list
 	}
-	l.Images = slices.Insert(l.Images, i, entry)
+	return slices.Insert(list, i, entry)
 }
 
 // Retain removes the entries of images and endpoints that other has no entry for. It leaves the rest as it is.
@@ -89,26 +94,16 @@ func (l *Lock) Retain(other Lock) {
 
 // SetBake adds an entry, or replaces the one of the same image. Serial 1 needs none: it removes the entry.
 func (l *Lock) SetBake(entry LockedBake) {
-	i, ok := slices.BinarySearchFunc(l.Bakes, entry.Image, func(e LockedBake, image string) int { return cmp.Compare(e.Image, image) })
-	switch {
-	case entry.Serial <= 1 && ok:
-		l.Bakes = slices.Delete(l.Bakes, i, i+1)
-	case entry.Serial <= 1:
-	case ok:
-		l.Bakes[i] = entry
-	default:
-		l.Bakes = slices.Insert(l.Bakes, i, entry)
+	if entry.Serial <= 1 {
+		l.Bakes = slices.DeleteFunc(l.Bakes, func(e LockedBake) bool { return e.Image == entry.Image })
+		return
 	}
+	l.Bakes = put(l.Bakes, entry, func(a, b LockedBake) int { return cmp.Compare(a.Image, b.Image) })
 }
 
 // SetEndpoint adds an entry, or replaces the one of the same host.
 func (l *Lock) SetEndpoint(entry LockedEndpoint) {
-	i, ok := slices.BinarySearchFunc(l.Endpoints, entry.Host, func(e LockedEndpoint, host string) int { return cmp.Compare(e.Host, host) })
-	if ok {
-		l.Endpoints[i] = entry
-		return
-	}
-	l.Endpoints = slices.Insert(l.Endpoints, i, entry)
+	l.Endpoints = put(l.Endpoints, entry, func(a, b LockedEndpoint) int { return cmp.Compare(a.Host, b.Host) })
 }
 
 // Endpoint returns the entry of a host, and whether there is one.

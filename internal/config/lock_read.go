@@ -14,6 +14,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"jeos/internal/words"
 )
 
 // lockSchemas are what may stand in the blocks of the lock file.
@@ -112,7 +114,7 @@ func (e lockEntry) read() {
 	case "address":
 		entry := LockedAddress{Guest: e.block.Labels[0], NIC: e.block.Labels[1]}
 		if e.intact(func() {
-			entry.Network, entry.Addresses = e.text("network", matching(nameRE, "name", "")), e.addresses()
+			entry.Network, entry.Addresses = e.text("network", words.Matching(nameRE, "name", "")), e.addresses()
 		}) {
 			e.lock.setAddress(entry)
 		}
@@ -126,17 +128,17 @@ var (
 )
 
 func (e lockEntry) image() LockedImage {
-	hash := matching(sha256RE, "hash", "")
+	hash := words.Matching(sha256RE, "hash", "")
 	entry := LockedImage{
 		Name:     e.block.Labels[0],
-		Wants:    e.text("wants", checkLine),
+		Wants:    e.text("wants", words.CheckLine),
 		URL:      e.text("url", checkFileURL),
 		SHA256:   e.text("sha256", hash),
 		FileSize: e.number("file_size", maxImage),
 		Format:   e.text("format", oneOf("qcow2", "raw")),
 		Size:     e.number("size", maxImage),
-		Serial:   e.text("serial", matching(serialRE, "serial", "")),
-		Signer:   e.text("signer", matching(signerRE, "fingerprint", "")),
+		Serial:   e.text("serial", words.Matching(serialRE, "serial", "")),
+		Signer:   e.text("signer", words.Matching(signerRE, "fingerprint", "")),
 
 		ManifestURL:    e.text("manifest_url", checkFileURL),
 		ManifestSHA256: e.text("manifest_sha256", hash),
@@ -191,7 +193,7 @@ func isLiteral(expr hcl.Expression) bool {
 }
 
 // text returns a string that passes the check; "" when it is not there.
-func (e lockEntry) text(name string, c check) string {
+func (e lockEntry) text(name string, c words.Check) string {
 	value, ok := e.value(name)
 	if !ok {
 		return ""

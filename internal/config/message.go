@@ -2,7 +2,6 @@ package config
 
 import (
 	"bytes"
-	"cmp"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -10,43 +9,30 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/agext/levenshtein"
 	"github.com/hashicorp/hcl/v2"
+
+	"jeos/internal/words"
 )
 
 // maxProblems is how many diagnostics one Load returns: more help nobody.
 const maxProblems = 100
 
-// hidden is the Extra of a diagnostic whose source lines may hold a secret. See internal/diag.
-type hidden struct{}
-
-// HideSource tells whoever renders the diagnostic to leave the source lines out.
-func (hidden) HideSource() bool { return true }
-
-// problem makes an error at a place. The summary is fixed text; the detail ends in what to do.
-func problem(at hcl.Range, summary, detail string, args ...any) *hcl.Diagnostic {
-	if len(args) > 0 {
-		detail = fmt.Sprintf(detail, args...)
-	}
-	return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: detail, Subject: &at}
-}
-
-// add collects an error; see problem.
+// add collects an error; see [words.Problem].
 func (l *loader) add(at hcl.Range, summary, detail string, args ...any) {
-	l.diags = append(l.diags, problem(at, summary, detail, args...))
+	l.diags = append(l.diags, words.Problem(at, summary, detail, args...))
 }
 
-// warn collects a warning; see problem.
+// warn collects a warning; see [words.Problem].
 func (l *loader) warn(at hcl.Range, summary, detail string, args ...any) {
-	d := problem(at, summary, detail, args...)
+	d := words.Problem(at, summary, detail, args...)
 	d.Severity = hcl.DiagWarning
 	l.diags = append(l.diags, d)
 }
 
 // addHidden is add for an error whose source line may hold a secret.
 func (l *loader) addHidden(at hcl.Range, summary, detail string, args ...any) {
-	d := problem(at, summary, detail, args...)
-	d.Extra = hidden{}
+	d := words.Problem(at, summary, detail, args...)
+	d.Extra = words.Hidden{}
 	l.diags = append(l.diags, d)
 }
 
@@ -62,7 +48,7 @@ func concealPasswords(diags hcl.Diagnostics, src []byte) {
 	lines := lineSearch{src: src, re: passwordRE, end: -1}
 	for _, d := range diags {
 		if d.Subject != nil && (lines.match(d) || strings.Contains(d.Detail, `password"`)) {
-			d.Extra = hidden{}
+			d.Extra = words.Hidden{}
 		}
 	}
 }
@@ -101,7 +87,7 @@ func concealSecrets(diags hcl.Diagnostics, files map[string]*hcl.File) {
 	}
 	for _, d := range diags {
 		if d.Subject != nil && searches[d.Subject.Filename] != nil && searches[d.Subject.Filename].match(d) {
-			d.Extra = hidden{}
+			d.Extra = words.Hidden{}
 		}
 	}
 }
@@ -116,82 +102,19 @@ func wholeLines(src []byte, at hcl.Range) (start, end int) {
 	return start, len(src)
 }
 
-// quote shows user text inside a sentence: quoted, escaped and not longer than a line.
-func quote(s string) string {
-	const most = 64
-	if r := []rune(s); len(r) > most {
-		s = string(r[:most]) + "…"
-	}
-	return strconv.Quote(s)
-}
-
-// didYouMean returns " Did you mean …?" for the candidate nearest to given, or "" when none is near.
-func didYouMean(given string, candidates []string) string {
-	best, least := "", 3
-	for _, c := range slices.Sorted(slices.Values(candidates)) {
-		if d := distance(given, c); d < least && 2*d < max(len(given), len(c)) {
-			best, least = c, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf(" Did you mean %s?", strconv.Quote(best))
-}
-
-// distance is Levenshtein's, but two neighbours that changed places are one mistake.
-func distance(a, b string) int {
-	i := 0
-	for i < min(len(a), len(b)) && a[i] == b[i] {
-		i++
-	}
-	if len(a) == len(b) && i+1 < len(a) && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:] {
-		return 1
-	}
-	return levenshtein.Distance(a, b, nil)
-}
-
 var suggestionRE = regexp.MustCompile(`^([^"]*"([^"]*)"[^"]*?)( Did you mean "[^"]*"\?)?$`)
 
 // suggest replaces the guess at the end of one of HCL's messages about an unknown name.
 func suggest(d *hcl.Diagnostic, names []string) {
 	if m := suggestionRE.FindStringSubmatch(d.Detail); m != nil {
-		d.Detail = m[1] + orElse(didYouMean(m[2], names), " Remove it.")
+		d.Detail = m[1] + words.DidYouMean(m[2], names, " Remove it.")
 	}
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
-}
-
-// comparePlaces orders diagnostics by file and offset; those without a place come first.
-func comparePlaces(a, b *hcl.Diagnostic) int {
-	var x, y hcl.Range
-	if a.Subject != nil {
-		x = *a.Subject
-	}
-	if b.Subject != nil {
-		y = *b.Subject
-	}
-	return cmp.Or(cmp.Compare(x.Filename, y.Filename), cmp.Compare(x.Start.Byte, y.Start.Byte))
-}
-
-// list joins words as a sentence does: "a, b and c".
-func list(words []string) string {
-	if len(words) < 2 {
-		return strings.Join(words, "")
-	}
-	last := len(words) - 1
-	return strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
 // tidy sorts diagnostics by place and removes what was said before (the instances of a for_each tend to say the same)
 // and everything after the first maxProblems. Errors go before warnings when there is not room for both.
 func tidy(diags hcl.Diagnostics) hcl.Diagnostics {
-	slices.SortStableFunc(diags, comparePlaces)
+	slices.SortStableFunc(diags, words.ComparePlaces)
 	type key struct {
 		summary, detail string
 		at              hcl.Range

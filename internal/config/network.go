@@ -7,6 +7,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
+
+	"jeos/internal/words"
 )
 
 // Linux takes any 15 bytes but "/" and white space; libvirt and people want less.
@@ -70,7 +72,7 @@ func networkValue(n *Network) cty.Value {
 }
 
 func (s *section) loadBridge(n *Network) {
-	bridge := s.text("bridge", "bridge name", "", matching(interfaceRE, "name for a bridge",
+	bridge := s.text("bridge", "bridge name", "", words.Matching(interfaceRE, "name for a bridge",
 		"Write the name of a bridge of the host, at most 15 characters."))
 	switch {
 	case n.Mode == Bridged && bridge != "":
@@ -89,7 +91,7 @@ func (s *section) addCIDR(n *Network, e element) {
 	cidr, err := netip.ParsePrefix(e.Value)
 	if err != nil {
 		s.add(e.at, "Invalid network range", `%s is no range of addresses. Write one like "10.64.0.0/24" or "fd00:1::/64".`,
-			quote(e.Value))
+			words.Quote(e.Value))
 		return
 	}
 	if problem := checkCIDR(cidr); problem != "" {
@@ -118,8 +120,8 @@ func (s *section) overlap(n *Network, cidr netip.Prefix, at hcl.Range) *hcl.Diag
 			if !taken.Overlaps(cidr) || n.Mode == Bridged && other.Mode == Bridged {
 				continue
 			}
-			return problem(at, "Overlapping network ranges", "%s overlaps %s of network %s at %s. Choose ranges that have no"+
-				" address in common.", cidr, taken, quote(name), other.Origin)
+			return words.Problem(at, "Overlapping network ranges", "%s overlaps %s of network %s at %s. Choose ranges that have no"+
+				" address in common.", cidr, taken, words.Quote(name), other.Origin)
 		}
 	}
 	return nil
@@ -132,7 +134,7 @@ func checkCIDR(cidr netip.Prefix) string {
 	case addr.Is4In6():
 		return cidr.String() + " is an IPv4 range written as IPv6. Write it as IPv4."
 	case cidr != cidr.Masked():
-		return cidr.String() + " is an address inside of a range. Write the range, " + quote(cidr.Masked().String()) + "."
+		return cidr.String() + " is an address inside of a range. Write the range, " + words.Quote(cidr.Masked().String()) + "."
 	case addr.Is4() && (bits < 8 || bits > 30):
 		return cidr.String() + " has a wrong length. Write an IPv4 range from /8 to /30."
 	case addr.Is6() && (bits < 64 || bits > 126):
@@ -171,7 +173,7 @@ func (l *loader) loadNetworkBody(n *Network) {
 	}
 	n.MTU = s.integer("mtu", "MTU", 0, least, 65535)
 	ports := "open"
-	if l.hasGateway(n) {
+	if len(l.gatewaysOn(n)) > 0 {
 		ports = "isolated"
 	}
 	n.IsolatedPorts = s.text("ports", "ports", ports, oneOf("open", "isolated")) == "isolated"
@@ -183,7 +185,7 @@ func (l *loader) loadNetworkBody(n *Network) {
 		addr, err := netip.ParseAddr(e.Value)
 		if err != nil || addr.Zone() != "" || addr.Is4In6() || addr.IsUnspecified() || addr.IsMulticast() {
 			l.add(e.at, "Invalid resolver address", `%s is no address of a resolver. Write one like "9.9.9.9", without a length.`,
-				quote(e.Value))
+				words.Quote(e.Value))
 			continue
 		}
 		if slices.Contains(n.DNS, addr) {

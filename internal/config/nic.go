@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"jeos/internal/words"
 )
 
 // nic is a NIC while addresses are being assigned.
@@ -30,11 +32,11 @@ func checkMAC(s string) string {
 	mac := strings.ToLower(s)
 	switch {
 	case !macRE.MatchString(mac):
-		return quote(s) + ` is no MAC address. Write six pairs of hex digits, like "52:54:00:12:34:56", or leave mac out.`
+		return words.Quote(s) + ` is no MAC address. Write six pairs of hex digits, like "52:54:00:12:34:56", or leave mac out.`
 	case strings.IndexByte("13579bdf", mac[1]) >= 0:
-		return quote(s) + ` is a multicast address: its first byte is odd. Use one that begins with 52:54:00, or leave mac out.`
+		return words.Quote(s) + ` is a multicast address: its first byte is odd. Use one that begins with 52:54:00, or leave mac out.`
 	case mac == "00:00:00:00:00:00":
-		return quote(s) + ` cannot be the address of a nic. Use one that begins with 52:54:00, or leave mac out.`
+		return words.Quote(s) + ` cannot be the address of a nic. Use one that begins with 52:54:00, or leave mac out.`
 	}
 	return ""
 }
@@ -65,7 +67,7 @@ func (l *loader) loadNIC(inst *instance, b *block) *nic {
 	s.checkDHCP(n)
 	if n.network.Mode == Isolated && n.route != nil && *n.route && !s.has("via") {
 		s.add(s.at("default_route"), "Invalid default route", "The network %s is isolated: there is no way out of it but a guest that is"+
-			" the gateway. Name that with via, remove default_route, or use a network of another mode.", quote(n.Network))
+			" the gateway. Name that with via, remove default_route, or use a network of another mode.", words.Quote(n.Network))
 	}
 	return n
 }
@@ -75,7 +77,7 @@ func (s *section) addAddress(n *nic, e element) {
 	addr, err := netip.ParseAddr(e.Value)
 	if err != nil || addr.Zone() != "" || addr.Is4In6() {
 		s.add(e.at, "Invalid address", `%s is no address. Write one like "10.64.0.10", without a length: the network has it.`,
-			quote(e.Value))
+			words.Quote(e.Value))
 		return
 	}
 	for _, other := range n.explicit {
@@ -86,7 +88,7 @@ func (s *section) addAddress(n *nic, e element) {
 		}
 	}
 	if problem := n.network.unusable(addr); problem != "" {
-		s.add(e.at, "Invalid address", "%s Network %s is declared at %s.", problem, quote(n.Network), n.network.Origin)
+		s.add(e.at, "Invalid address", "%s Network %s is declared at %s.", problem, words.Quote(n.Network), n.network.Origin)
 		return
 	}
 	n.explicit = append(n.explicit, explicitAddress{addr, e.at})
@@ -101,7 +103,7 @@ func (s *section) checkDHCP(n *nic) {
 			" arguments.")
 	case n.DHCP && !bridged && !n.network.DHCP:
 		s.add(s.at("dhcp"), "Invalid value of dhcp", "Nobody answers DHCP on the network %s at %s. Remove dhcp, or set dhcp ="+
-			` true there, which needs mode "nat".`, quote(n.Network), n.network.Origin)
+			` true there, which needs mode "nat".`, words.Quote(n.Network), n.network.Origin)
 	case !n.DHCP && bridged && !s.has("addresses"):
 		s.add(s.block.at, "Missing addresses", "jeos does not know which addresses are free on a bridge of the host. Give the nic"+
 			" addresses, or let it use DHCP.")
@@ -125,7 +127,7 @@ func (l *loader) chooseDefaultRoute(inst *instance) {
 	}
 	if len(wanted) > 1 {
 		l.add(wanted[1].block.at, "Several default routes", "The nics %s of guest %s could all be the way out. Set default_route ="+
-			" true in exactly one of them.", list(quoted([]string{wanted[0].Name, wanted[1].Name})), quote(inst.name))
+			" true in exactly one of them.", words.And(words.Quoted([]string{wanted[0].Name, wanted[1].Name})), words.Quote(inst.name))
 		return
 	}
 	for _, n := range wanted {
@@ -135,5 +137,5 @@ func (l *loader) chooseDefaultRoute(inst *instance) {
 
 // where says whose nic this is, and where it is declared.
 func (n *nic) where(inst *instance) string {
-	return fmt.Sprintf("nic %s of guest %s at %s", quote(n.Name), quote(inst.name), n.Origin)
+	return fmt.Sprintf("nic %s of guest %s at %s", words.Quote(n.Name), words.Quote(inst.name), n.Origin)
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	hcljson "github.com/hashicorp/hcl/v2/json"
+
+	"jeos/internal/words"
 )
 
 // schema is what may stand in a block.
@@ -40,7 +42,7 @@ var siteSchema = schema{blocks: map[string]schema{
 		blocks: map[string]schema{
 			"file": fileSchema,
 			"apt":  aptSchema,
-			"bake": {optional: []string{"network", "cidr", "cpus", "memory", "disk", "timeout"}},
+			"bake": {optional: []string{"network", "via", "cidr", "cpus", "memory", "disk", "timeout"}},
 		},
 	},
 	"network": {label: "name", optional: []string{"mode", "cidrs", "bridge", "dhcp", "dns", "mtu", "ports"}},
@@ -203,11 +205,11 @@ func (l *loader) checkNames(blocks []*block, re *regexp.Regexp, rule string) map
 	byName := map[string]*block{}
 	for _, b := range blocks {
 		if !re.MatchString(b.name) {
-			l.add(b.label, "Invalid name", "%s is no name for a %s. %s", quote(b.name), b.kind, rule)
+			l.add(b.label, "Invalid name", "%s is no name for a %s. %s", words.Quote(b.name), b.kind, rule)
 		}
 		if first, ok := byName[b.name]; ok {
 			l.add(b.label, "Duplicate name", "There is a %s %s already, at %s. Rename one of them.",
-				b.kind, quote(b.name), origin(first.at))
+				b.kind, words.Quote(b.name), origin(first.at))
 			continue
 		}
 		byName[b.name] = b

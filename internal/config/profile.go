@@ -7,6 +7,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"jeos/internal/openvpn"
+	"jeos/internal/words"
 )
 
 // profile reads the OpenVPN profile whose path an argument gives. It is cty.DynamicVal when it cannot be used.
@@ -41,7 +42,7 @@ func (s *section) profile(arg string) cty.Value {
 
 // inProfile names a place in a profile: `"client.ovpn", line 7, up`.
 func inProfile(name string, line int, directive string) string {
-	text := quote(name)
+	text := words.Quote(name)
 	if line > 0 {
 		text += fmt.Sprintf(", line %d", line)
 	}

@@ -6,6 +6,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
+
+	"jeos/internal/words"
 )
 
 // reference is one mention of a value in an expression.
@@ -27,18 +29,22 @@ func (r reference) String() string {
 func references(expr hcl.Expression) []reference {
 	var refs []reference
 	for _, traversal := range expr.Variables() {
-		ref := reference{kind: traversal.RootName(), at: traversal.SourceRange()}
-		if len(traversal) > 1 {
-			ref.name = stepName(traversal[1])
-		}
-		if len(traversal) > 2 && ref.name != "" {
-			if index, ok := traversal[2].(hcl.TraverseIndex); ok {
-				ref.key = stepName(index)
-			}
-		}
-		refs = append(refs, ref)
+		refs = append(refs, referenceOf(traversal))
 	}
 	return refs
+}
+
+func referenceOf(traversal hcl.Traversal) reference {
+	ref := reference{kind: traversal.RootName(), at: traversal.SourceRange()}
+	if len(traversal) > 1 {
+		ref.name = stepName(traversal[1])
+	}
+	if len(traversal) > 2 && ref.name != "" {
+		if index, ok := traversal[2].(hcl.TraverseIndex); ok {
+			ref.key = stepName(index)
+		}
+	}
+	return ref
 }
 
 // stepName returns the attribute or constant string index of a step, or "".
@@ -80,18 +86,18 @@ func (l *loader) checkReference(ref reference, sc *scope) *hcl.Diagnostic {
 			return nil
 		}
 	}
-	what := ref.kind + " " + quote(ref.name)
-	remedy := orElse(didYouMean(ref.name, names), " Declare it, or name another one.")
+	what := ref.kind + " " + words.Quote(ref.name)
+	remedy := words.DidYouMean(ref.name, names, " Declare it, or name another one.")
 	switch ref.kind {
 	case "var":
-		what = "variable " + quote(ref.name)
+		what = "variable " + words.Quote(ref.name)
 	case "local":
-		what = "local value " + quote(ref.name)
+		what = "local value " + words.Quote(ref.name)
 	case "each", "path":
 		what = ref.String()
-		remedy = orElse(didYouMean(ref.name, names), " Write "+ref.kind+"."+strings.Join(names, " or "+ref.kind+".")+".")
+		remedy = words.DidYouMean(ref.name, names, " Write "+ref.kind+"."+strings.Join(names, " or "+ref.kind+".")+".")
 	}
-	return problem(ref.at, "Unknown reference", "There is no %s.%s", what, remedy)
+	return words.Problem(ref.at, "Unknown reference", "There is no %s.%s", what, remedy)
 }
 
 // misplaced words a reference to something that cannot be referred to in its place.
@@ -99,25 +105,22 @@ func (l *loader) misplaced(ref reference, sc *scope) *hcl.Diagnostic {
 	known := []string{"var", "local", "image", "network", "guest", "path"}
 	switch {
 	case len(sc.roots) == 0:
-		return problem(ref.at, "Unknown reference", "Nothing can be referred to here. Write the value itself.")
+		return words.Problem(ref.at, "Unknown reference", "Nothing can be referred to here. Write the value itself.")
 	case ref.kind == "each":
-		return problem(ref.at, "Unknown reference",
+		return words.Problem(ref.at, "Unknown reference",
 			"each.key and each.value exist only inside a guest that has for_each. Give the guest a for_each, or use another value.")
 	case scopeSite.allows(ref.kind):
-		return problem(ref.at, "Unknown reference",
+		return words.Problem(ref.at, "Unknown reference",
 			"%s cannot be used here; only %s can. Use one of these, or write the value itself.",
-			ref.kind+" values", list(sc.roots))
-	case ref.name == "" && didYouMean(ref.kind, known) == "":
-		return problem(ref.at, "Unknown reference",
+			ref.kind+" values", words.And(sc.roots))
+	case ref.name == "" && words.Nearest(ref.kind, known) == "":
+		return words.Problem(ref.at, "Unknown reference",
 			"%s is no value. Write text in quotes: %q. References start with %s.",
-			quote(ref.kind), ref.kind, list(sc.roots))
+			words.Quote(ref.kind), ref.kind, words.And(sc.roots))
 	}
-	hint := didYouMean(ref.kind, known)
-	if hint == "" {
-		hint = " Write one that does."
-	}
-	return problem(ref.at, "Unknown reference", "%s refers to nothing: references start with %s.%s",
-		quote(ref.String()), list(sc.roots), hint)
+	return words.Problem(ref.at, "Unknown reference", "%s refers to nothing: references start with %s.%s",
+		words.Quote(ref.String()), words.And(sc.roots),
+		words.DidYouMean(ref.kind, known, " Write one that does."))
 }
 
 // networkReference reads an argument that refers to a network; nil when there is none or it is wrong.

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"jeos/internal/words"
 )
 
 // ImageRequest is an image block whose file is to be found on the network: by URL, or by the name of a release.
@@ -42,7 +44,8 @@ func (r ImageRequest) Wants() string {
 func (r ImageRequest) misfit(locked LockedImage) string {
 	switch {
 	case locked.Wants != r.Wants():
-		return "The lock file pins a file for something else: it says " + quote(locked.Wants) + ", and the block asks for " + quote(r.Wants()) + "."
+		return "The lock file pins a file for something else: it says " + words.Quote(locked.Wants) + ", and the block asks for " +
+			words.Quote(r.Wants()) + "."
 	case r.SHA256 != "" && r.SHA256 != locked.SHA256:
 		return "The lock file pins a file with another checksum, sha256:" + locked.SHA256 + "."
 	case r.SHA256 == "" && locked.Signer == "":
@@ -112,7 +115,7 @@ func (s *section) warnEnded(release string) {
 	}
 	if day, ended := s.opt.Ended(release); ended {
 		s.warn(s.at("release"), "Release is past its end of life", "Support of Ubuntu %s ended on %s: there are no security updates any more."+
-			" Use a newer release.", quote(release), day)
+			" Use a newer release.", words.Quote(release), day)
 	}
 }
 
@@ -126,7 +129,7 @@ func quoteURL(s string) string {
 	if strings.Contains(s, "://") && strings.Contains(s, "@") {
 		return "This"
 	}
-	return quote(s)
+	return words.Quote(s)
 }
 
 // checkFileURL accepts the URL of a file. It never repeats one that may have a password in it.
@@ -148,7 +151,7 @@ func checkMirror(s string) string {
 	case problem != "":
 		return problem
 	case u.RawQuery != "" || strings.Contains(s, "?"):
-		return quote(s) + ` has a query behind "?", but a mirror is a folder. Remove the query.`
+		return words.Quote(s) + ` has a query behind "?", but a mirror is a folder. Remove the query.`
 	}
 	return ""
 }

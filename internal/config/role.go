@@ -8,6 +8,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"jeos/internal/roles"
+	"jeos/internal/words"
 )
 
 // roleUse is the role of one guest.
@@ -90,7 +91,7 @@ func (l *loader) identify(inst *instance, b *block) {
 	if identity == nil {
 		if l.locking && !l.diags.HasErrors() {
 			l.add(b.at, "Unknown value", "Which hosts the %s of guest %s needs depends on a fact of an image, and those are not known before"+
-				" they are locked. Write the value out.", b, quote(inst.name))
+				" they are locked. Write the value out.", b, words.Quote(inst.name))
 		}
 		l.incomplete = true
 		return
@@ -124,7 +125,7 @@ func (l *loader) pin(inst *instance) {
 func (l *loader) reportUnpinned() {
 	for _, r := range l.unpinned {
 		l.add(r.Place, "Host is not locked", "The role of guest %s goes to %s, and the lock file does not say at which addresses that is. Run"+
-			` "jeos lock".`, quote(r.Guest), quote(r.Host))
+			` "jeos lock".`, words.Quote(r.Guest), words.Quote(r.Host))
 	}
 }
 
@@ -165,7 +166,7 @@ func (s *section) roleArgument(a roles.Argument) cty.Value {
 		return cty.DynamicVal
 	case unnamed && a.Type != roles.Guest:
 		s.add(s.at(a.Name), "Value is not known yet", "The nics of guests depend on the argument %q of the role %s, and this value depends on"+
-			" addresses or nics of guests. Write it out.", a.Name, quote(s.block.name))
+			" addresses or nics of guests. Write it out.", a.Name, words.Quote(s.block.name))
 		return cty.DynamicVal
 	}
 	switch a.Type {
@@ -229,6 +230,6 @@ func (l *loader) clashes(inst *instance, b *block) bool {
 		return false
 	}
 	l.add(b.label, "Duplicate name", "The role %s gives the guest %s a nic %s already, at %s. Rename this one.",
-		quote(inst.role.definition.Name), quote(inst.name), quote(b.name), inst.nics[i].Origin)
+		words.Quote(inst.role.definition.Name), words.Quote(inst.name), words.Quote(b.name), inst.nics[i].Origin)
 	return true
 }

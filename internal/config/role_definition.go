@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"jeos/internal/roles"
+	"jeos/internal/words"
 )
 
 // RoleDefinition is a role that a guest of the site can have.
@@ -95,12 +96,12 @@ func (l *loader) readRoleBlock(b *block) {
 		known := slices.Concat(sortedKeys(l.blocks["role"]), builtIn)
 		slices.Sort(known)
 		known = slices.Compact(known)
-		remedy := didYouMean(b.name, known)
-		if remedy == "" && len(known) > 0 {
-			remedy = " There are " + list(quoted(known)) + "."
+		others := ""
+		if len(known) > 0 {
+			others = " There are " + words.And(words.Quoted(known)) + "."
 		}
 		l.add(b.label, "Unknown role", "There is no role %s.%s Name another one, or declare one of your own: role %q { source = … }",
-			quote(b.name), remedy, b.name)
+			words.Quote(b.name), words.DidYouMean(b.name, known, others), b.name)
 	}
 	d := l.roles[b.name]
 	if d == nil {
@@ -113,7 +114,7 @@ func (l *loader) readRoleBlock(b *block) {
 	b.faulty = diags.HasErrors()
 	if takesSecrets(d) {
 		for _, diag := range diags { // the mistyped name of a secret may stand before one
-			diag.Extra = hidden{}
+			diag.Extra = words.Hidden{}
 		}
 	}
 	l.diags = append(l.diags, diags...)
@@ -160,7 +161,7 @@ func (l *loader) loadBuiltIn(name string) *roles.Definition {
 // loadOwn reads a role that the site declares, and returns where it is as the files write it; nil when something is wrong.
 func (l *loader) loadOwn(b *block) (*roles.Definition, string) {
 	if slices.Contains(l.builtIn(), b.name) {
-		l.add(b.label, "Duplicate name", "jeos brings a role %s. Rename this one.", quote(b.name))
+		l.add(b.label, "Duplicate name", "jeos brings a role %s. Rename this one.", words.Quote(b.name))
 		return nil, ""
 	}
 	s := l.section(b, scopeJeos)
@@ -175,11 +176,11 @@ func (l *loader) loadOwn(b *block) (*roles.Definition, string) {
 	info, err := os.Stat(folder)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		err = fmt.Errorf("there is no folder %s", quote(source))
+		err = fmt.Errorf("there is no folder %s", words.Quote(source))
 	case err != nil:
 		err = fileError(source, err)
 	case !info.IsDir():
-		err = fmt.Errorf("%s is not a folder", quote(source))
+		err = fmt.Errorf("%s is not a folder", words.Quote(source))
 	}
 	if err != nil {
 		s.add(s.at("source"), "Invalid role source", "The role cannot be read: %s. Write the path of the folder that its role.hcl is in; relative"+

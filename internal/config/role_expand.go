@@ -6,6 +6,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 
 	"jeos/internal/roles"
+	"jeos/internal/words"
 )
 
 // exportRoles completes what the roles of all guests depend on, when addresses are assigned.
@@ -91,7 +92,8 @@ func (s *section) expandRole(g *Guest, inst *instance) {
 		tunnel := Tunnel{Name: t.Name, Over: t.Over}
 		for _, to := range t.Endpoints {
 			if problem := CheckEndpoint(to.Addr); problem != "" {
-				s.add(use.block.at, "Invalid endpoint", "The tunnel %s of this role cannot go to where it should: %s. Name another server.", quote(t.Name), problem)
+				s.add(use.block.at, "Invalid endpoint", "The tunnel %s of this role cannot go to where it should: %s. Name another server.",
+					words.Quote(t.Name), problem)
 			}
 			tunnel.Endpoints = append(tunnel.Endpoints, Endpoint(to))
 		}
@@ -118,7 +120,7 @@ func (s *section) checkRoleFiles(g *Guest) {
 		for _, b := range s.block.parts["file"] {
 			if b.name == f.Path {
 				s.add(b.label, "Duplicate file", "The role %s of this guest writes %s itself. Remove this block, or choose another path.",
-					quote(g.Role.Name), quote(f.Path))
+					words.Quote(g.Role.Name), words.Quote(f.Path))
 			}
 		}
 	}
@@ -127,6 +129,6 @@ func (s *section) checkRoleFiles(g *Guest) {
 	}
 	if total > maxFiles {
 		s.add(s.block.parts["role"][0].at, "Too many bytes in files", "The files of guest %s and of its role have more than %s together,"+
-			" which is more than a boot can take. Fetch large files instead, or put them into an image.", quote(g.Name), FormatSize(maxFiles))
+			" which is more than a boot can take. Fetch large files instead, or put them into an image.", words.Quote(g.Name), FormatSize(maxFiles))
 	}
 }

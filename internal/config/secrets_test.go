@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -10,6 +11,8 @@ import (
 	"jeos/internal/config"
 	"jeos/internal/diag"
 )
+
+const canary = "CaNaRy-1234567890"
 
 // secretVariables declares sensitive collections.
 const secretVariables = `variable "list" {
@@ -24,12 +27,14 @@ variable "objects" {
   type      = any
   sensitive = true
 }
+locals {
+  list = [for s in var.list : s]
+}
 `
 
 // TestSecretsStaySecret puts a canary into expressions that fail in every way there is, and looks for it in what is
 // shown.
 func TestSecretsStaySecret(t *testing.T) {
-	const canary = "CaNaRy-1234567890"
 	for _, body := range []string{
 		`hostname = var.psk`,
 		`hostname = lower(var.psk)`,
@@ -148,25 +153,60 @@ func TestSecretsStaySecret(t *testing.T) {
 			if head, rest, ok := strings.Cut(body, "{ "); ok && !strings.Contains(head, "=") {
 				body = head + "{\n" + strings.TrimSuffix(rest, " }") + "\n}"
 			}
-			dir := writeFiles(t, map[string]string{
-				"main.jeos.hcl": "jeos {\n  site = \"s\"\n}\nimage \"i\" {\n  source = \"i\"\n}\n" +
-					"variable \"psk\" {\n  sensitive = true\n}\nlocals {\n  list = [for s in var.list : s]\n}\n" + secretVariables +
-					"guest \"g\" {\n" + image + body + "\n}\n",
-				"x.auto.jeosvars": "psk = \"" + canary + "\"\nlist = [\"" + canary + "\", \"" + canary + "-2\"]\n" +
-					"object = { k = \"" + canary + "\", l = \"" + canary + "-2\" }\nobjects = [{ k = \"" + canary + "\" }]\n",
-				"i":             "",
-				"t.txt":         canary + "+" + canary,
-				"t.tpl":         "${tonumber(x)}",
-				"loop.tpl":      "%{ for s in list }${cidrhost(s, 1)}%{ endfor }",
-				"sensitive.tpl": "%{ for s in sensitive([file(\"t.txt\")]) }${cidrhost(s, 1)}%{ endfor }",
-			})
-			site, files, diags := config.Load(testOptions(dir))
-			if site != nil {
-				t.Fatal("loads")
-			}
-			checkUnseen(t, canary, dir, files, diags)
+			checkSecret(t, "main.jeos.hcl", "jeos {\n  site = \"s\"\n}\nimage \"i\" {\n  source = \"i\"\n}\n"+
+				"variable \"psk\" {\n  sensitive = true\n}\n"+secretVariables+"guest \"g\" {\n"+image+body+"\n}\n")
 		})
 	}
+}
+
+// TestSecretsInJSON is TestSecretsStaySecret for files in JSON, where keys and strings are templates.
+func TestSecretsInJSON(t *testing.T) {
+	for _, body := range []string{
+		`"hostname": "${var.psk}"`,
+		`"timezone": "${var.psk} !"`,
+		`"cpus": "${1 + var.psk}"`,
+		`"cpus": "${var.object.none}"`,
+		`"cpus": "${[for s in var.list : s + 1]}"`,
+		`"cpus": "${[for s in var.list : cidrhost(s, 1)]}"`,
+		`"timezone": "%{ for s in var.list }${s + 1}%{ endfor }"`,
+		`"timezone": "%{ for s in sensitive(split(\"+\", file(\"t.txt\"))) }${cidrhost(s, 1)}%{ endfor }"`,
+		`"hostname": "${sensitive(\"CaNaRy-1234567890\")}"`,
+		`"cloud_config": {"${var.psk}": 1}`,
+		`"cloud_config": {"${var.psk}": 1, "${var.psk}": 2}`,
+		`"cloud_config": {"a": [{"b": {"${var.psk}": 1}}]}`,
+		`"cloud_config": {"${sensitive(\"CaNaRy-1234567890\")}": 1}`,
+		`"cloud_config": {"a": "${[for s in var.list : s + 1]}"}`,
+		`"run": ["${[for s in var.list : cidrhost(s, 1)]}"]`,
+	} {
+		t.Run(body, func(t *testing.T) {
+			variables := `"psk": {"sensitive": true}`
+			for _, name := range []string{"list", "object", "objects"} {
+				variables += fmt.Sprintf(`, %q: {"sensitive": true, "type": "any"}`, name)
+			}
+			checkSecret(t, "main.jeos.hcl.json", `{"jeos": {"site": "s"}, "image": {"i": {"source": "i"}},`+"\n"+
+				`"variable": {`+variables+"},\n"+`"guest": {"g": {"image": "${image.i}",`+"\n"+body+"\n}}}\n")
+		})
+	}
+}
+
+// checkSecret looks for the canary in what is said of a site that does not load.
+func checkSecret(t *testing.T, name, text string) {
+	t.Helper()
+	dir := writeFiles(t, map[string]string{
+		name: text,
+		"x.auto.jeosvars": "psk = \"" + canary + "\"\nlist = [\"" + canary + "\", \"" + canary + "-2\"]\n" +
+			"object = { k = \"" + canary + "\", l = \"" + canary + "-2\" }\nobjects = [{ k = \"" + canary + "\" }]\n",
+		"i":             "",
+		"t.txt":         canary + "+" + canary,
+		"t.tpl":         "${tonumber(x)}",
+		"loop.tpl":      "%{ for s in list }${cidrhost(s, 1)}%{ endfor }",
+		"sensitive.tpl": "%{ for s in sensitive([file(\"t.txt\")]) }${cidrhost(s, 1)}%{ endfor }",
+	})
+	site, files, diags := config.Load(testOptions(dir))
+	if site != nil {
+		t.Fatal("loads")
+	}
+	checkUnseen(t, canary, dir, files, diags)
 }
 
 // TestSecretsOfBrokenVariables puts a canary into variables whose block or value is wrong.
@@ -183,6 +223,8 @@ func TestSecretsOfBrokenVariables(t *testing.T) {
 		"as a reference":   {variable("sensitive = yes"), "x.auto.jeosvars", "psk = \"canary\"\n", false},
 		"with a type":      {variable("sensitve = true\ntype = number"), "x.auto.jeosvars", "psk = \"canary\"\n", false},
 		"in a second one":  {"variable \"psk\" {}\n" + good, "x.auto.jeosvars", "psk = \"canary\"\n", false},
+		"in a sum":         {variable("sensitive = true\ndefault = 1 + \"canary\""), "x.auto.jeosvars", "", false},
+		"in a call":        {variable("sensitive = true\ndefault = lower(\"canary\")"), "x.auto.jeosvars", "", false},
 		"unclosed":         {good, "x.auto.jeosvars", "psk = \"canary\n", true},
 		"not in quotes":    {good, "x.auto.jeosvars", "psk = canary\n", false},
 		"no equals sign":   {good, "x.auto.jeosvars", "psk canary\n", true},

@@ -2,13 +2,14 @@ package config
 
 import (
 	"math/big"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
+
+	"jeos/internal/words"
 )
 
 // section reads the arguments of one block in one scope. Its methods report what is wrong with an argument and then
@@ -82,7 +83,7 @@ func (s *section) refuseSensitive(name string) {
 
 // wrongType reports an argument of a wrong type and says what to write.
 func (s *section) wrongType(name, noun, want string, got cty.Value) {
-	s.add(s.at(name), "Invalid "+noun, "Here stands %s, but this must be %s", describe(got.Type()), want)
+	s.add(s.at(name), "Invalid "+noun, "Here stands %s, but this must be %s", words.Describe(got.Type()), want)
 	s.conceal(name, len(s.diags)-1)
 }
 
@@ -97,7 +98,7 @@ func (s *section) conceal(name string, from int) {
 // concealFrom hides the source of the diagnostics from an index on, and what they repeat of it.
 func (s *section) concealFrom(from int) {
 	for _, diag := range s.diags[from:] {
-		diag.Extra = hidden{}
+		diag.Extra = words.Hidden{}
 		switch {
 		case diag.Summary == "Unknown reference" && !strings.HasPrefix(diag.Detail, "There is no "):
 			diag.Detail = "This refers to nothing. Write text in quotes, or a reference like var.NAME."
@@ -107,59 +108,21 @@ func (s *section) concealFrom(from int) {
 	}
 }
 
-// describe names a type in a sentence.
-func describe(t cty.Type) string {
-	switch {
-	case t == cty.String:
-		return "a string"
-	case t == cty.Number:
-		return "a number"
-	case t == cty.Bool:
-		return "a boolean"
-	case t.IsTupleType() || t.IsListType() || t.IsSetType():
-		return "a list"
-	case t.IsObjectType() || t.IsMapType():
-		return "an object"
-	}
-	return "a value of another kind"
-}
-
-// check returns what is wrong with a text, in a sentence or two that end in what to do, or "".
-type check func(string) string
-
-// matching makes a check; the rule follows the sentence that says that the text is wrong.
-func matching(re *regexp.Regexp, noun, rule string) check {
-	return func(s string) string {
-		if re.MatchString(s) {
-			return ""
-		}
-		return quote(s) + " is no " + noun + ". " + rule
-	}
-}
-
 // oneOf makes a check that accepts the words alone.
-func oneOf(words ...string) check {
+func oneOf(choices ...string) words.Check {
 	return func(s string) string {
-		if slices.Contains(words, s) {
+		if slices.Contains(choices, s) {
 			return ""
 		}
-		if len(words) == 1 {
-			return quote(s) + " is not possible here. Write " + quote(words[0]) + "."
+		if len(choices) == 1 {
+			return words.Quote(s) + " is not possible here. Write " + words.Quote(choices[0]) + "."
 		}
-		return quote(s) + " is none of " + list(quoted(words)) + "." + orElse(didYouMean(s, words), " Choose one of them.")
+		return words.Quote(s) + " is none of " + words.And(words.Quoted(choices)) + "." + words.DidYouMean(s, choices, " Choose one of them.")
 	}
-}
-
-func quoted(words []string) []string {
-	out := make([]string, len(words))
-	for i, w := range words {
-		out[i] = quote(w)
-	}
-	return out
 }
 
 // text returns a string without control characters that passes the checks.
-func (s *section) text(name, noun, def string, checks ...check) string {
+func (s *section) text(name, noun, def string, checks ...words.Check) string {
 	value, ok := s.value(name)
 	if !ok {
 		return def
@@ -168,7 +131,7 @@ func (s *section) text(name, noun, def string, checks ...check) string {
 		s.wrongType(name, noun, "a string. Put it in quotes.", value)
 		return def
 	}
-	if text := checkLine(value.AsString()); text != "" {
+	if text := words.CheckLine(value.AsString()); text != "" {
 		s.add(s.at(name), "Invalid "+noun, "%s", text)
 		return def
 	}
@@ -270,18 +233,10 @@ func (s *section) duration(name, noun string, def time.Duration) time.Duration {
 	d, err := time.ParseDuration(value.AsString())
 	if err != nil || d <= 0 || d > most {
 		s.add(s.at(name), "Invalid "+noun, `%s is no time between 0 and 24h. Write one with a unit, like "90s" or "10m".`,
-			quote(value.AsString()))
+			words.Quote(value.AsString()))
 		return def
 	}
 	return d
-}
-
-// checkLine refuses control characters. It never repeats the text.
-func checkLine(s string) string {
-	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' }) {
-		return "This text holds a control character or a newline. Remove it."
-	}
-	return ""
 }
 
 // checkContent refuses control characters that no text file holds. It never repeats the text.

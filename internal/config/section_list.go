@@ -5,6 +5,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
+
+	"jeos/internal/words"
 )
 
 // element is one string of a list.
@@ -15,7 +17,7 @@ type element struct {
 
 // elements returns the strings of a list, in its order, that pass the check; a set is sorted. Where sensitive values
 // are fine, text may have several lines, too.
-func (s *section) elements(name, noun string, sensitiveFine bool, c check) []element {
+func (s *section) elements(name, noun string, sensitiveFine bool, c words.Check) []element {
 	read := s.value
 	if sensitiveFine {
 		read = s.marked
@@ -53,12 +55,12 @@ func (s *section) elements(name, noun string, sensitiveFine bool, c check) []ele
 	return out
 }
 
-func checkElement(v cty.Value, content bool, c check) (text, problem string) {
+func checkElement(v cty.Value, content bool, c words.Check) (text, problem string) {
 	if v.IsNull() || v.Type() != cty.String {
 		return "", "Every element of this list must be a string. Put it in quotes."
 	}
 	text = v.AsString()
-	problem = checkLine(text)
+	problem = words.CheckLine(text)
 	if content {
 		problem = checkContent(text)
 	}
@@ -69,11 +71,11 @@ func checkElement(v cty.Value, content bool, c check) (text, problem string) {
 }
 
 // texts returns the strings of a list that pass the check. None may be there twice.
-func (s *section) texts(name, noun string, c check) []string {
+func (s *section) texts(name, noun string, c words.Check) []string {
 	var out []string
 	for _, e := range s.elements(name, noun, false, c) {
 		if slices.Contains(out, e.Value) {
-			s.add(e.at, "Invalid "+noun, "%s is in this list twice. Remove one.", quote(e.Value))
+			s.add(e.at, "Invalid "+noun, "%s is in this list twice. Remove one.", words.Quote(e.Value))
 			continue
 		}
 		out = append(out, e.Value)

@@ -56,7 +56,7 @@ type Bake struct {
 	Memory         int64 // bytes
 	Timeout        time.Duration
 	Network        *Network // of its own, with NAT, named BakeName of the image; nil: NIC is on one of the site's
-	NIC            NIC      // its only one, with a default route unless the network is isolated
+	NIC            NIC      // its only one, with a default route unless the network is isolated and has no gateway
 }
 
 // BakeName is how the guest that bakes an image, and its network, are named. No guest or network of the files can have

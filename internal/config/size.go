@@ -5,6 +5,8 @@ import (
 	"math"
 	"regexp"
 	"strconv"
+
+	"jeos/internal/words"
 )
 
 // Binary units of sizes.
@@ -42,7 +44,7 @@ func FormatSize(bytes int64) string {
 func ParseSize(s string) (int64, error) {
 	m := sizeRE.FindStringSubmatch(s)
 	if m == nil {
-		return 0, fmt.Errorf("%s is not a whole number with a binary unit", quote(s))
+		return 0, fmt.Errorf("%s is not a whole number with a binary unit", words.Quote(s))
 	}
 	for _, u := range sizeUnits {
 		if u.name != m[2] {
@@ -50,9 +52,9 @@ func ParseSize(s string) (int64, error) {
 		}
 		n, err := strconv.ParseInt(m[1], 10, 64)
 		if err != nil || n > math.MaxInt64/u.bytes {
-			return 0, fmt.Errorf("%s is more than any machine has", quote(s))
+			return 0, fmt.Errorf("%s is more than any machine has", words.Quote(s))
 		}
 		return n * u.bytes, nil
 	}
-	return 0, fmt.Errorf("%s does not end in one of the units B, KiB, MiB, GiB and TiB", quote(s))
+	return 0, fmt.Errorf("%s does not end in one of the units B, KiB, MiB, GiB and TiB", words.Quote(s))
 }

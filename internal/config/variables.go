@@ -11,6 +11,8 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
+
+	"jeos/internal/words"
 )
 
 // variable is a declared variable.
@@ -61,8 +63,8 @@ func (l *loader) loadVariables(blocks []*block) {
 			l.diags = append(l.diags, &hcl.Diagnostic{
 				Severity: hcl.DiagError,
 				Summary:  "Unknown variable",
-				Detail: fmt.Sprintf("--var sets %s, but no file declares it.%s", quote(source.Name),
-					orElse(didYouMean(source.Name, sortedKeys(l.variables)), " Declare it, or leave the flag out.")),
+				Detail: fmt.Sprintf("--var sets %s, but no file declares it.%s", words.Quote(source.Name),
+					words.DidYouMean(source.Name, sortedKeys(l.variables), " Declare it, or leave the flag out.")),
 			})
 		default:
 			l.setVariableText(v, source.Value, "--var "+source.Name)
@@ -102,6 +104,11 @@ func (l *loader) declareVariable(b *block) *variable {
 	}
 	if attr, ok := b.args["default"]; ok {
 		value, diags := attr.Expr.Value(nil)
+		for _, diag := range diags {
+			if v.sensitive {
+				diag.Extra = words.Hidden{}
+			}
+		}
 		l.diags = append(l.diags, diags...)
 		v.failed = v.failed || diags.HasErrors()
 		v.set(value, attr.Expr.Range(), "The default")
@@ -133,7 +140,7 @@ func (l *loader) setVariableText(v *variable, text, source string) {
 	}
 	if diags.HasErrors() {
 		v.fail(at, "Invalid value of a variable", "The variable %s has the type %s, so its value must be an HCL expression"+
-			" of that type. Mind the quotes that the shell takes away.", quote(v.block.name), typeexpr.TypeString(v.typ))
+			" of that type. Mind the quotes that the shell takes away.", words.Quote(v.block.name), typeexpr.TypeString(v.typ))
 		return
 	}
 	v.set(value, at, "The value")
@@ -162,8 +169,8 @@ func (l *loader) readVariableFile(path, shown string) {
 			l.diags = append(l.diags, &hcl.Diagnostic{
 				Severity: hcl.DiagWarning,
 				Summary:  "Unknown variable",
-				Detail: fmt.Sprintf("This file sets %s, but the site does not declare it.%s", quote(name),
-					orElse(didYouMean(name, sortedKeys(l.variables)), " Declare it, or leave it out.")),
+				Detail: fmt.Sprintf("This file sets %s, but the site does not declare it.%s", words.Quote(name),
+					words.DidYouMean(name, sortedKeys(l.variables), " Declare it, or leave it out.")),
 				Subject: &args[name].NameRange,
 			})
 			continue
@@ -211,7 +218,7 @@ func (v *variable) set(value cty.Value, at hcl.Range, what string) {
 	converted, err := convert.Convert(value, v.typ)
 	if err != nil {
 		v.fail(at, "Invalid value of a variable", "%s of the variable %s does not fit its type %s: %s. Change one of them.",
-			what, quote(v.block.name), typeexpr.TypeString(v.typ), conversionError(err, v.sensitive))
+			what, words.Quote(v.block.name), typeexpr.TypeString(v.typ), conversionError(err, v.sensitive))
 		return
 	}
 	if text := checkValue(converted); text != "" {
@@ -220,7 +227,7 @@ func (v *variable) set(value cty.Value, at hcl.Range, what string) {
 	}
 	if converted.IsNull() && !v.nullable {
 		v.fail(at, "Invalid value of a variable", "%s of the variable %s is null, and the variable says nullable = false."+
-			" Give it another value.", what, quote(v.block.name))
+			" Give it another value.", what, words.Quote(v.block.name))
 		return
 	}
 	v.value = converted
@@ -247,7 +254,7 @@ func (v *variable) finish() cty.Value {
 		v.add(v.block.at, "Missing value of a variable",
 			"The variable %s has no default and no value. Set it in one of these ways:\n\n"+
 				"    jeos --var '%s=…'\n    export %s%s=…\n    a line %s = … in a file whose name ends in .auto.jeosvars",
-			quote(name), name, variablePrefix, name, name)
+			words.Quote(name), name, variablePrefix, name, name)
 		return cty.DynamicVal
 	}
 	if v.sensitive {

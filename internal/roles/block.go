@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
+
+	"jeos/internal/words"
 )
 
 // readBlock checks the role block and makes the value of arg.
@@ -14,7 +16,7 @@ func (e *evaluation) readBlock(s stage) cty.Value {
 		e.checkNumber(b, bodies)
 		var blocks []cty.Value
 		for _, body := range bodies {
-			inner := e.readBody(b.Arguments, body, "block "+b.Type+" of the role "+quote(e.def.Name), s)
+			inner := e.readBody(b.Arguments, body, "block "+b.Type+" of the role "+words.Quote(e.def.Name), s)
 			if b.Label != "" {
 				inner[b.Label] = e.label(b, body)
 			}
@@ -28,7 +30,7 @@ func (e *evaluation) readBlock(s stage) cty.Value {
 }
 
 // argumentBlock names the role block in a sentence.
-func (d *Definition) argumentBlock() string { return "role " + quote(d.Name) }
+func (d *Definition) argumentBlock() string { return "role " + words.Quote(d.Name) }
 
 func (e *evaluation) checkNumber(b NestedBlock, bodies []Body) {
 	what := b.Type
@@ -37,18 +39,19 @@ func (e *evaluation) checkNumber(b NestedBlock, bodies []Body) {
 	}
 	switch {
 	case len(bodies) < b.Min && b.Min == 1:
-		e.addInBlock(problem(e.in.Block.At, "Missing block", "The role %s needs a block %s. Add it.", quote(e.def.Name), what), false)
+		e.addInBlock(words.Problem(e.in.Block.At, "Missing block", "The role %s needs a block %s. Add it.", words.Quote(e.def.Name), what), false)
 	case len(bodies) < b.Min:
-		e.addInBlock(problem(e.in.Block.At, "Missing block", "The role %s needs %d blocks %s. Add them.", quote(e.def.Name), b.Min, what), false)
+		e.addInBlock(words.Problem(e.in.Block.At, "Missing block", "The role %s needs %d blocks %s. Add them.",
+			words.Quote(e.def.Name), b.Min, what), false)
 	case b.Max > 0 && len(bodies) > b.Max:
-		e.addInBlock(problem(bodies[b.Max].At, "Too many blocks", "The role %s takes at most %d of the blocks %s. Remove this one.",
-			quote(e.def.Name), b.Max, what), false)
+		e.addInBlock(words.Problem(bodies[b.Max].At, "Too many blocks", "The role %s takes at most %d of the blocks %s. Remove this one.",
+			words.Quote(e.def.Name), b.Max, what), false)
 	}
 }
 
 func (e *evaluation) label(b NestedBlock, body Body) cty.Value {
-	if text := checkLine(body.Label); text != "" {
-		e.addInBlock(problem(body.LabelAt, "Invalid label", "%s", text), false)
+	if text := words.CheckLine(body.Label); text != "" {
+		e.addInBlock(words.Problem(body.LabelAt, "Invalid label", "%s", text), false)
 		return e.unknown()
 	}
 	return cty.StringVal(body.Label).Mark(origin{argument: b.Label, at: body.LabelAt})
@@ -85,20 +88,20 @@ func (e *evaluation) argument(a Argument, given Value, of string) cty.Value {
 	v := given.Value
 	switch {
 	case v.IsNull() && a.Required:
-		e.addInBlock(problem(given.At, "Missing required argument", "The argument %s of the %s cannot be null. Give it a value.",
-			quote(a.Name), of), a.Secret)
+		e.addInBlock(words.Problem(given.At, "Missing required argument", "The argument %s of the %s cannot be null. Give it a value.",
+			words.Quote(a.Name), of), a.Secret)
 		return e.unknown()
 	case v.IsNull():
 		return a.Default
 	case a.Type.plain() && !a.Secret && isSensitive(v):
-		e.addInBlock(problem(given.At, "Sensitive value in a wrong place", "The value of %s is sensitive, but this argument of the %s is shown in plans"+
-			" and kept on the host. Use a value that is not sensitive, or nonsensitive(…) if it is none in truth.", quote(a.Name), of), true)
+		e.addInBlock(words.Problem(given.At, "Sensitive value in a wrong place", "The value of %s is sensitive, but this argument of the %s is shown in"+
+			" plans and kept on the host. Use a value that is not sensitive, or nonsensitive(…) if it is none in truth.", words.Quote(a.Name), of), true)
 		return e.unknown()
 	case a.Type.plain():
 		checked, text := a.Type.check(v)
 		if text != "" {
-			e.addInBlock(problem(given.At, "Invalid value of a role", "This does not fit the argument %s of the %s. %s",
-				quote(a.Name), of, text), a.Secret)
+			e.addInBlock(words.Problem(given.At, "Invalid value of a role", "This does not fit the argument %s of the %s. %s",
+				words.Quote(a.Name), of, text), a.Secret)
 			return e.unknown()
 		}
 		v = checked
@@ -146,6 +149,6 @@ func (e *evaluation) validateOne(a Argument, p *part, body Body, variables map[s
 	if given, ok := body.Arguments[a.Name]; ok {
 		at = given.At
 	}
-	e.addInBlock(problem(at, "Invalid value of a role", "%s\n\nThis was checked by the validation rule of the role %s at %s. Set another value.",
-		text, quote(e.def.Name), place(p.at)), a.Secret)
+	e.addInBlock(words.Problem(at, "Invalid value of a role", "%s\n\nThis was checked by the validation rule of the role %s at %s. Set another value.",
+		text, words.Quote(e.def.Name), place(p.at)), a.Secret)
 }

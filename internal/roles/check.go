@@ -8,6 +8,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"jeos/internal/words"
 )
 
 // stage is when an expression is evaluated. What is known in one is known in those after it.
@@ -121,8 +123,8 @@ func (r *reader) checkNames(expr hclsyntax.Expression, s stage, arguments []stri
 	hclsyntax.VisitAll(expr, func(node hclsyntax.Node) hcl.Diagnostics {
 		if call, ok := node.(*hclsyntax.FunctionCallExpr); ok {
 			if _, known := r.def.functions[call.Name]; !known {
-				r.add(call.NameRange, "Unknown function", "There is no function %s for roles.%s", quote(call.Name),
-					suggest(call.Name, sortedKeys(r.def.functions), " Use another one."))
+				r.add(call.NameRange, "Unknown function", "There is no function %s for roles.%s", words.Quote(call.Name),
+					words.DidYouMean(call.Name, sortedKeys(r.def.functions), " Use another one."))
 			}
 		}
 		return nil
@@ -154,8 +156,8 @@ func (r *reader) checkReference(ref reference, s stage, arguments []string) {
 	since, known := roots[ref.root]
 	switch {
 	case !known:
-		r.add(ref.at, "Unknown reference", "%s refers to nothing: references start with %s here.%s", quote(ref.root),
-			orList(rootsAt(s)), suggest(ref.root, rootsAt(s), " Write text in quotes."))
+		r.add(ref.at, "Unknown reference", "%s refers to nothing: references start with %s here.%s", words.Quote(ref.root),
+			words.Or(rootsAt(s)), words.DidYouMean(ref.root, rootsAt(s), " Write text in quotes."))
 		return
 	case since > s:
 		r.add(ref.at, "Value not known yet", "The value %s cannot be used here: %s. Use another one.", ref.root, unknownYet[ref.root])
@@ -182,7 +184,8 @@ func (r *reader) checkReference(ref reference, s stage, arguments []string) {
 	if ref.name == "" && (ref.root == "arg" || ref.root == "local") {
 		r.add(ref.at, "Unknown reference", "The whole of %s cannot be used. Name one value: %s.NAME.", ref.root, ref.root)
 	} else if ref.name != "" && !slices.Contains(names, ref.name) {
-		r.add(ref.at, "Unknown reference", "There is no %s.%s.%s", ref.root, ref.name, suggest(ref.name, names, " Declare it, or name another one."))
+		r.add(ref.at, "Unknown reference", "There is no %s.%s.%s", ref.root, ref.name,
+			words.DidYouMean(ref.name, names, " Declare it, or name another one."))
 	}
 }
 

@@ -1,13 +1,14 @@
 package roles
 
 import (
-	"fmt"
 	"path"
 	"regexp"
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
+
+	"jeos/internal/words"
 )
 
 // declare reads what does not depend on a guest.
@@ -48,14 +49,14 @@ var (
 func (r *reader) checkLabels(kind string, re *regexp.Regexp, what, rule string) {
 	for _, p := range r.role.parts[kind] {
 		if !re.MatchString(p.label) {
-			r.add(p.labelAt, "Invalid name", "%s is no name for %s. %s", quote(p.label), what, rule)
+			r.add(p.labelAt, "Invalid name", "%s is no name for %s. %s", words.Quote(p.label), what, rule)
 		}
 	}
 }
 
 func (r *reader) fileBlock(p *part) {
-	if !path.IsAbs(p.label) || path.Clean(p.label) != p.label || p.label == "/" || checkLine(p.label) != "" {
-		r.add(p.labelAt, "Invalid path", "%s is no clean absolute path of a file. Write one like \"/etc/motd\".", quote(p.label))
+	if !path.IsAbs(p.label) || path.Clean(p.label) != p.label || p.label == "/" || words.CheckLine(p.label) != "" {
+		r.add(p.labelAt, "Invalid path", "%s is no clean absolute path of a file. Write one like \"/etc/motd\".", words.Quote(p.label))
 	}
 	if (p.args["template"] == nil) == (p.args["content"] == nil) {
 		r.add(p.at, "Invalid file", "A file has either template, the name of a file of the role, or content, a string. Write exactly one.")
@@ -111,18 +112,19 @@ func (r *reader) argumentType(p *part) Type {
 	if call, diags := hcl.ExprCall(expr); !diags.HasErrors() && len(call.Arguments) == 1 {
 		word = call.Name + "(" + hcl.ExprAsKeyword(call.Arguments[0]) + ")"
 	}
-	var words []string
+	var known []string
 	for _, t := range allTypes {
-		words = append(words, string(t))
+		known = append(known, string(t))
 	}
-	if slices.Contains(words, word) {
+	if slices.Contains(known, word) {
 		return Type(word)
 	}
 	what := "This"
 	if word != "" {
-		what = quote(word)
+		what = words.Quote(word)
 	}
-	r.add(expr.Range(), "Invalid type", "%s is no type.%s", what, suggest(word, words, fmt.Sprintf(" Write %s, without quotes.", orList(words))))
+	r.add(expr.Range(), "Invalid type", "%s is no type.%s", what,
+		words.DidYouMean(word, known, " Write "+words.Or(known)+", without quotes."))
 	return ""
 }
 

@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"jeos/internal/words"
 )
 
 // evaluation is one stage for one guest.
@@ -105,12 +106,12 @@ func (e *evaluation) local(name string) cty.Value {
 
 // add collects an error in a file of the role; see problem.
 func (e *evaluation) add(at hcl.Range, summary, detail string, args ...any) {
-	e.diags = append(e.diags, e.noted(problem(at, summary, detail, args...)))
+	e.diags = append(e.diags, e.noted(words.Problem(at, summary, detail, args...)))
 }
 
 // noted says which role block showed a mistake in the role.
 func (e *evaluation) noted(d *hcl.Diagnostic) *hcl.Diagnostic {
-	d.Detail += fmt.Sprintf("\n\nThis showed in the role of the guest %s at %s:%d.", quote(e.in.Guest), path.Base(e.in.Block.At.Filename),
+	d.Detail += fmt.Sprintf("\n\nThis showed in the role of the guest %s at %s:%d.", words.Quote(e.in.Guest), path.Base(e.in.Block.At.Filename),
 		e.in.Block.At.Start.Line)
 	return d
 }
@@ -118,7 +119,7 @@ func (e *evaluation) noted(d *hcl.Diagnostic) *hcl.Diagnostic {
 // addInBlock collects an error in a role block, whose source may hold a secret.
 func (e *evaluation) addInBlock(d *hcl.Diagnostic, secret bool) {
 	if secret {
-		d.Extra = hidden{}
+		d.Extra = words.Hidden{}
 	}
 	e.diags = append(e.diags, d)
 }
@@ -136,7 +137,7 @@ func (e *evaluation) fault(value cty.Value, at hcl.Range, summary, detail string
 // blame reports what is wrong with a value that comes from arguments, of which there is one at least. The place is where
 // the role uses it.
 func (e *evaluation) blame(from []origin, at hcl.Range, summary, detail string, args ...any) {
-	d := problem(e.in.Block.At, summary, detail, args...)
+	d := words.Problem(e.in.Block.At, summary, detail, args...)
 	if len(from) == 1 {
 		d.Subject = &from[0].at
 	}
@@ -148,9 +149,9 @@ func (e *evaluation) blame(from []origin, at hcl.Range, summary, detail string, 
 	names = slices.Compact(names)
 	source := "the argument " + names[0]
 	if len(names) > 1 {
-		source = "the arguments " + strings.Join(names, " and ")
+		source = "the arguments " + words.And(names)
 	}
-	d.Detail += fmt.Sprintf("\n\nThe role %s takes it from %s and uses it at %s.", quote(e.def.Name), source, place(at))
+	d.Detail += fmt.Sprintf("\n\nThe role %s takes it from %s and uses it at %s.", words.Quote(e.def.Name), source, place(at))
 	e.addInBlock(d, slices.ContainsFunc(from, func(o origin) bool { return o.secret }))
 }
 

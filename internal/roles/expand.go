@@ -13,6 +13,8 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
+
+	"jeos/internal/words"
 )
 
 // Expand evaluates the last stage. Warnings of the role are among the diagnostics. The result is nil when these hold an
@@ -20,7 +22,7 @@ import (
 func (d *Definition) Expand(in Input) (*Expansion, hcl.Diagnostics) {
 	e := d.evaluate(in, atExpand)
 	x := Expansion{
-		Packages: texts(e.words(d.role, "packages", checkPackage)),
+		Packages: texts(e.words(d.role, "packages", words.CheckPackage)),
 		Enable:   texts(e.words(d.role, "enable", checkUnit)),
 		Disable:  texts(e.words(d.role, "disable", checkUnit)),
 		Apply:    texts(e.words(d.role, "apply", nil)),
@@ -58,21 +60,15 @@ func (x *Expansion) sort() {
 }
 
 var (
-	packageRE = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]*[a-z0-9+.](:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?$`)
-	unitRE    = regexp.MustCompile(`^[A-Za-z0-9:_.\\@-]+\.(service|socket|timer|path|target|mount)$`)
-	modeRE    = regexp.MustCompile(`^0?[0-7]{3,4}$`)
-	ownerRE   = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}:[a-z_][a-z0-9_-]{0,31}$`)
+	unitRE = regexp.MustCompile(`^[A-Za-z0-9:_.\\@-]+\.(service|socket|timer|path|target|mount)$`)
 
-	checkPackage   = matching(packageRE, "package", `Write a name like "nginx".`)
-	checkUnit      = matching(unitRE, "systemd unit", `Write a name like "nginx.service".`)
-	checkMode      = matching(modeRE, "file mode", `Write octal digits in quotes, like "0644".`)
-	checkOwner     = matching(ownerRE, "owner", `Write user and group, like "root:root".`)
-	checkInterface = matching(interfaceRE, "interface", `Write a name like "uplink".`)
-	checkOnly      = matching(regexp.MustCompile(`^endpoints$`), "value of only", `Write "endpoints" or null.`)
+	checkUnit      = words.Matching(unitRE, "systemd unit", `Write a name like "nginx.service".`)
+	checkInterface = words.Matching(interfaceRE, "interface", `Write a name like "uplink".`)
+	checkOnly      = words.Matching(regexp.MustCompile(`^endpoints$`), "value of only", `Write "endpoints" or null.`)
 )
 
 // required is line for what cannot be null.
-func (e *evaluation) required(p *part, name string, c check) string {
+func (e *evaluation) required(p *part, name string, c words.Check) string {
 	value, ok := e.visible(p.args[name])
 	if !ok {
 		return ""
@@ -83,11 +79,11 @@ func (e *evaluation) required(p *part, name string, c check) string {
 
 func (e *evaluation) file(p *part) File {
 	f := File{Path: p.label, Mode: 0o644, Owner: "root:root"}
-	if mode := e.line(p, "mode", checkMode); mode != "" {
+	if mode := e.line(p, "mode", words.CheckMode); mode != "" {
 		bits, _ := strconv.ParseUint(mode, 8, 32)
 		f.Mode = uint32(bits)
 	}
-	if owner := e.line(p, "owner", checkOwner); owner != "" {
+	if owner := e.line(p, "owner", words.CheckOwner); owner != "" {
 		f.Owner = owner
 	}
 	expr := p.args["content"]
@@ -140,11 +136,11 @@ func (e *evaluation) endpoints(p *part) (out []Endpoint) {
 func (e *evaluation) endpoint(attributes map[string]cty.Value, expr hclsyntax.Expression) (Endpoint, bool) {
 	address, addressOK := e.word(attributes["address"], expr, func(s string) string {
 		if addr, err := netip.ParseAddr(s); err != nil || addr.Zone() != "" {
-			return quote(s) + " is no IP address. Write one; names go through resolve and pinned."
+			return words.Quote(s) + " is no IP address. Write one; names go through resolve and pinned."
 		}
 		return ""
 	})
-	proto, protoOK := e.word(attributes["proto"], expr, matching(regexp.MustCompile(`^(udp|tcp)$`), "protocol", `Write "udp" or "tcp".`))
+	proto, protoOK := e.word(attributes["proto"], expr, words.Matching(regexp.MustCompile(`^(udp|tcp)$`), "protocol", `Write "udp" or "tcp".`))
 	port, portOK := e.port(attributes["port"], expr)
 	if !addressOK || !protoOK || !portOK {
 		return Endpoint{}, false
@@ -178,7 +174,7 @@ func (e *evaluation) warnings() {
 		if !ok {
 			continue
 		}
-		d := problem(w.at, "Warning of a role", "%s\n\nThis is what the role %s says at %s.", w.text, quote(e.def.Name), place(p.at))
+		d := words.Problem(w.at, "Warning of a role", "%s\n\nThis is what the role %s says at %s.", w.text, words.Quote(e.def.Name), place(p.at))
 		d.Severity = hcl.DiagWarning
 		e.diags = append(e.diags, d)
 	}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
+
+	"jeos/internal/words"
 )
 
 // Identity evaluates the first stage. At of what it gives is the place of the argument that it comes from, or of the role
@@ -82,11 +84,6 @@ func (e *evaluation) reference(p *part, argument string) (word, bool) {
 	return e.word(attributes["name"], expr, nil)
 }
 
-var (
-	pciIDRE      = regexp.MustCompile(`^[0-9a-f]{4}:[0-9a-f]{4}$`)
-	pciAddressRE = regexp.MustCompile(`^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$`)
-)
-
 func (e *evaluation) device(p *part) Device {
 	d := Device{Name: p.label, At: e.in.Block.At}
 	if managed := e.flag(p, "managed"); managed != nil {
@@ -108,10 +105,10 @@ func (e *evaluation) device(p *part) Device {
 	case id.IsNull() == address.IsNull():
 		e.wrongType(expr, value, want)
 	case address.IsNull():
-		w, _ := e.word(id, expr, matching(pciIDRE, "identity of a PCI device", `Write vendor and product like "8086:2723".`))
+		w, _ := e.word(id, expr, words.CheckPCIIdentity)
 		d.ID = w.text
 	default:
-		w, _ := e.word(address, expr, matching(pciAddressRE, "address of a PCI device", `Write one like "0000:03:00.0".`))
+		w, _ := e.word(address, expr, words.CheckPCIAddress)
 		d.Address = w.text
 	}
 	return d
@@ -124,7 +121,7 @@ func checkHost(s string) string {
 	if _, err := netip.ParseAddr(s); err == nil || len(s) <= 253 && hostRE.MatchString(s) {
 		return ""
 	}
-	return quote(s) + ` is no name or address of a host. Write one like "vpn.example.net".`
+	return words.Quote(s) + ` is no name or address of a host. Write one like "vpn.example.net".`
 }
 
 // hosts returns the names and addresses that the role wants resolved, sorted, each once.

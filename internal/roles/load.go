@@ -13,6 +13,8 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"jeos/internal/words"
 )
 
 const (
@@ -67,14 +69,14 @@ func Load(fsys fs.FS, name, display string, lang Language) (*Definition, map[str
 
 // add collects an error; see problem.
 func (r *reader) add(at hcl.Range, summary, detail string, args ...any) {
-	r.diags = append(r.diags, problem(at, summary, detail, args...))
+	r.diags = append(r.diags, words.Problem(at, summary, detail, args...))
 }
 
 // parse reads role.hcl and checks its shape. It returns false when there is no use in going on.
 func (r *reader) parse() bool {
 	src, at, err := r.text(fileName)
 	if err != nil {
-		r.add(at, "Unreadable role", "The role %s cannot be used: %s. Repair it, or name another folder.", quote(r.def.Name), err)
+		r.add(at, "Unreadable role", "The role %s cannot be used: %s. Repair it, or name another folder.", words.Quote(r.def.Name), err)
 		return false
 	}
 	tokens, _ := hclsyntax.LexConfig(src, at.Filename, hcl.InitialPos) // the parser reports its diagnostics again
@@ -132,7 +134,7 @@ func (r *reader) template(name string, from hcl.Range) {
 		return
 	}
 	if !fs.ValidPath(name) {
-		r.add(from, "Invalid template", "%s is no path inside the folder of the role. Write one like \"x.conf.tmpl\".", quote(name))
+		r.add(from, "Invalid template", "%s is no path inside the folder of the role. Write one like \"x.conf.tmpl\".", words.Quote(name))
 		return
 	}
 	src, at, err := r.text(name)
@@ -173,7 +175,7 @@ func (r *reader) line(p *part, name string) string {
 	if !ok {
 		return ""
 	}
-	if value.IsNull() || value.Type() != cty.String || value.AsString() == "" || checkLine(value.AsString()) != "" {
+	if value.IsNull() || value.Type() != cty.String || value.AsString() == "" || words.CheckLine(value.AsString()) != "" {
 		r.add(p.args[name].Range(), "Invalid value of "+name, "This must be a string of one line that is not empty. Write one in quotes.")
 		return ""
 	}
@@ -212,24 +214,16 @@ var identifierRE = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
 func (r *reader) checkIdentifier(name, what string, at hcl.Range, seen map[string]hcl.Range) {
 	if !identifierRE.MatchString(name) {
 		r.add(at, "Invalid name", "%s is no name for %s. Names have at most 32 characters: small letters, digits and underscores,"+
-			" starting with a letter. Rename it.", quote(name), what)
+			" starting with a letter. Rename it.", words.Quote(name), what)
 	}
 	if first, ok := seen[name]; ok {
-		r.add(at, "Duplicate name", "%s is a name already, at %s. Rename one of them.", quote(name), place(first))
+		r.add(at, "Duplicate name", "%s is a name already, at %s. Rename one of them.", words.Quote(name), place(first))
 		return
 	}
 	seen[name] = at
 }
 
-// checkLine returns what is wrong with a text of one line, in a sentence or two, or "". It never repeats the text.
-func checkLine(s string) string {
-	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' }) {
-		return "This text holds a control character or a newline. Remove it."
-	}
-	return ""
-}
-
-// checkText is checkLine for texts of several lines.
+// checkText is [words.CheckLine] for texts of several lines.
 func checkText(s string) string {
 	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' && r != '\n' || r == 0x7f }) {
 		return "This text holds a control character. Remove it; lines end in a newline alone."

@@ -1,25 +1,12 @@
 package roles
 
 import (
-	"regexp"
-
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
+
+	"jeos/internal/words"
 )
-
-// check returns what is wrong with a text, in a sentence or two that end in what to do, or "".
-type check func(string) string
-
-// matching makes a check; the rule follows the sentence that says that the text is wrong.
-func matching(re *regexp.Regexp, noun, rule string) check {
-	return func(s string) string {
-		if re.MatchString(s) {
-			return ""
-		}
-		return quote(s) + " is no " + noun + ". " + rule
-	}
-}
 
 // wanted returns the blocks of a kind whose condition holds. No two of them have the same label.
 func (e *evaluation) wanted(kind string) (out []*part) {
@@ -30,7 +17,7 @@ func (e *evaluation) wanted(kind string) (out []*part) {
 		}
 		if first := seen[p.label]; first != nil && p.label != "" {
 			e.add(p.labelAt, "Duplicate name", "The %s %s is there already, from %s. See to it that their conditions never hold together.",
-				kind, quote(p.label), place(first.at))
+				kind, words.Quote(p.label), place(first.at))
 			continue
 		}
 		seen[p.label] = p
@@ -89,7 +76,7 @@ func (e *evaluation) flag(p *part, name string) *bool {
 
 // wrongType reports a value of a type that the role cannot use there.
 func (e *evaluation) wrongType(expr hclsyntax.Expression, value cty.Value, want string) {
-	what := describe(value.Type())
+	what := words.Describe(value.Type())
 	if value.IsNull() {
 		what = "null"
 	}
@@ -103,7 +90,7 @@ type word struct {
 }
 
 // line returns a string of one line that passes the check. It is "" when it is not written, null, unknown or wrong.
-func (e *evaluation) line(p *part, name string, c check) string {
+func (e *evaluation) line(p *part, name string, c words.Check) string {
 	expr := p.args[name]
 	if expr == nil {
 		return ""
@@ -117,7 +104,7 @@ func (e *evaluation) line(p *part, name string, c check) string {
 }
 
 // word reads one value. Not ok means that it is wrong, which is reported.
-func (e *evaluation) word(value cty.Value, expr hclsyntax.Expression, c check) (word, bool) {
+func (e *evaluation) word(value cty.Value, expr hclsyntax.Expression, c words.Check) (word, bool) {
 	bare, _ := value.UnmarkDeep()
 	if !bare.IsKnown() {
 		e.missing(expr)
@@ -127,7 +114,7 @@ func (e *evaluation) word(value cty.Value, expr hclsyntax.Expression, c check) (
 		e.wrongType(expr, bare, "a string")
 		return word{}, false
 	}
-	problem := checkLine(bare.AsString())
+	problem := words.CheckLine(bare.AsString())
 	if problem == "" && c != nil {
 		problem = c(bare.AsString())
 	}
@@ -139,7 +126,7 @@ func (e *evaluation) word(value cty.Value, expr hclsyntax.Expression, c check) (
 }
 
 // words reads a list of strings.
-func (e *evaluation) words(p *part, name string, c check) (out []word) {
+func (e *evaluation) words(p *part, name string, c words.Check) (out []word) {
 	expr := p.args[name]
 	if expr == nil {
 		return nil
@@ -192,8 +179,8 @@ func (e *evaluation) placeOf(value cty.Value) hcl.Range {
 }
 
 // texts drops the places.
-func texts(words []word) (out []string) {
-	for _, w := range words {
+func texts(all []word) (out []string) {
+	for _, w := range all {
 		out = append(out, w.text)
 	}
 	return out

@@ -7,6 +7,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"jeos/internal/words"
 )
 
 // shape is what may stand in a block of role.hcl.
@@ -72,23 +74,23 @@ func (s shape) read(body *hclsyntax.Body, into *part) (diags hcl.Diagnostics) {
 			into.args[name], into.nameAt[name] = attr.Expr, attr.NameRange
 			continue
 		}
-		remedy := suggest(name, known, " Remove it.")
+		remedy := words.DidYouMean(name, known, " Remove it.")
 		if slices.Contains(kinds, name) {
 			remedy = fmt.Sprintf(" Write it as a block: %s { … }.", name)
 		}
-		mistyped[nearest(name, known)] = true
-		diags = append(diags, problem(attr.NameRange, "Unsupported argument", "An argument %s is not known here.%s", quote(name), remedy))
+		mistyped[words.Nearest(name, known)] = true
+		diags = append(diags, words.Problem(attr.NameRange, "Unsupported argument", "An argument %s is not known here.%s", words.Quote(name), remedy))
 	}
 	for _, name := range s.required {
 		if into.args[name] == nil && !mistyped[name] {
-			diags = append(diags, problem(into.at, "Missing required argument", "The block %s needs the argument %q. Add it.", into.kind, name))
+			diags = append(diags, words.Problem(into.at, "Missing required argument", "The block %s needs the argument %q. Add it.", into.kind, name))
 		}
 	}
 	for _, block := range body.Blocks {
 		inner, ok := s.blocks[block.Type]
 		if !ok {
-			diags = append(diags, problem(block.TypeRange, "Unsupported block", "A block %s is not known here.%s",
-				quote(block.Type), suggest(block.Type, kinds, " Remove it.")))
+			diags = append(diags, words.Problem(block.TypeRange, "Unsupported block", "A block %s is not known here.%s",
+				words.Quote(block.Type), words.DidYouMean(block.Type, kinds, " Remove it.")))
 			continue
 		}
 		p := &part{kind: block.Type, at: block.DefRange(), labelAt: block.DefRange()}
@@ -106,10 +108,10 @@ func (s shape) readLabel(block *hclsyntax.Block, into *part) hcl.Diagnostics {
 	}
 	switch {
 	case len(block.Labels) < want:
-		return hcl.Diagnostics{problem(block.TypeRange, "Missing label", "A block %s has a label, its %s. Write: %s \"…\" { … }.",
+		return hcl.Diagnostics{words.Problem(block.TypeRange, "Missing label", "A block %s has a label, its %s. Write: %s \"…\" { … }.",
 			block.Type, s.label, block.Type)}
 	case len(block.Labels) > want:
-		return hcl.Diagnostics{problem(block.LabelRanges[want], "Extraneous label", "A block %s has no such label. Remove it.", block.Type)}
+		return hcl.Diagnostics{words.Problem(block.LabelRanges[want], "Extraneous label", "A block %s has no such label. Remove it.", block.Type)}
 	case want == 1:
 		into.label, into.labelAt = block.Labels[0], block.LabelRanges[0]
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/zclconf/go-cty/cty"
+
+	"jeos/internal/words"
 )
 
 var allTypes = []Type{String, Text, Number, Bool, StringList, Network, Guest, PCI, OpenVPN}
@@ -36,9 +38,9 @@ func (t Type) check(v cty.Value) (cty.Value, string) {
 	bare, _ := v.Unmark()
 	switch {
 	case bare.Type() != t.cty():
-		return cty.DynamicVal, "Here stands " + describe(bare.Type()) + ", but this must be " + t.words()
-	case t == String && checkLine(bare.AsString()) != "":
-		return cty.DynamicVal, checkLine(bare.AsString())
+		return cty.DynamicVal, "Here stands " + words.Describe(bare.Type()) + ", but this must be " + t.words()
+	case t == String && words.CheckLine(bare.AsString()) != "":
+		return cty.DynamicVal, words.CheckLine(bare.AsString())
 	case t == Text && checkText(bare.AsString()) != "":
 		return cty.DynamicVal, checkText(bare.AsString())
 	}
@@ -48,7 +50,7 @@ func (t Type) check(v cty.Value) (cty.Value, string) {
 func checkList(v cty.Value) (cty.Value, string) {
 	bare, marks := v.Unmark()
 	if t := bare.Type(); !t.IsTupleType() && !t.IsListType() && !t.IsSetType() {
-		return cty.DynamicVal, "Here stands " + describe(t) + ", but this must be " + StringList.words()
+		return cty.DynamicVal, "Here stands " + words.Describe(t) + ", but this must be " + StringList.words()
 	}
 	elements := bare.AsValueSlice()
 	for _, element := range elements {
@@ -56,7 +58,7 @@ func checkList(v cty.Value) (cty.Value, string) {
 		if element.IsNull() || element.Type() != cty.String {
 			return cty.DynamicVal, "Every element of this list must be a string. Put it in quotes."
 		}
-		if text := checkLine(element.AsString()); text != "" {
+		if text := words.CheckLine(element.AsString()); text != "" {
 			return cty.DynamicVal, text
 		}
 	}
@@ -77,23 +79,6 @@ func (t Type) words() string {
 		return "a list of strings. Put it in square brackets."
 	}
 	return "a string. Put it in quotes."
-}
-
-// describe names a type in a sentence.
-func describe(t cty.Type) string {
-	switch {
-	case t == cty.String:
-		return "a string"
-	case t == cty.Number:
-		return "a number"
-	case t == cty.Bool:
-		return "a boolean"
-	case t.IsTupleType() || t.IsListType() || t.IsSetType():
-		return "a list"
-	case t.IsObjectType() || t.IsMapType():
-		return "an object"
-	}
-	return "a value of another kind"
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
