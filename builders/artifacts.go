@@ -54,6 +54,7 @@ func withBakes(resources []plan.Resource) []plan.Resource {
 			continue
 		}
 		list = append(append(list, r.Bake.Guest), r.Bake.Volumes...)
+		list = append(list, r.Bake.Filters...)
 		if r.Bake.Network != nil {
 			list = append(list, *r.Bake.Network)
 		}

@@ -96,8 +96,11 @@ func (b *builder) bake(i *image) (*plan.Bake, error) {
 	if err != nil {
 		return nil, err
 	}
-	guest.Needs = append(gateways(g), base.addr())
+	guest.Needs = append(wayOut(b.site, g), base.addr())
 	bake := &plan.Bake{Volumes: volumes}
+	if bake.Filters, err = filters(b.site.Name, g); err != nil {
+		return nil, err
+	}
 	if n := i.Bake.Network; n == nil {
 		guest.Needs = append(guest.Needs, networkAddr(i.Bake.NIC.Network))
 	} else {
@@ -110,6 +113,21 @@ func (b *builder) bake(i *image) (*plan.Bake, error) {
 	bake.Guest = guest
 	bake.Clones, err = bakeClones(d, i)
 	return bake, err
+}
+
+// wayOut returns the gateways of a guest that bakes, and their filters towards it, which name it as a peer.
+func wayOut(site *config.Site, g *config.Guest) []plan.Addr {
+	list := gateways(g)
+	for _, own := range g.NICs {
+		for _, gateway := range site.Guests {
+			for _, n := range gateway.NICs {
+				if gateway.Name == own.Via && n.Network == own.Network && n.Gateway && n.Filter != nil {
+					list = append(list, filterAddr(gateway.Name, n.Name))
+				}
+			}
+		}
+	}
+	return list
 }
 
 // bakeVolumes are the disks of the guest: root, a layer over the other image, one for the manifest, and the seed.

@@ -78,13 +78,13 @@ func baked(t *testing.T, site *config.Site) *plan.Inventory {
 
 // addRemains adds to an inventory what a bake has made of its own.
 func addRemains(inv *plan.Inventory, b *plan.Bake) {
-	list := append([]plan.Resource{b.Guest}, b.Volumes...)
+	list := slices.Concat([]plan.Resource{b.Guest}, b.Volumes, b.Filters)
 	if b.Network != nil {
 		list = append(list, *b.Network)
 	}
 	more := applied(list)
 	inv.Domains, inv.Networks = append(inv.Domains, more.Domains...), append(inv.Networks, more.Networks...)
-	inv.Volumes = append(inv.Volumes, more.Volumes...)
+	inv.Volumes, inv.Filters = append(inv.Volumes, more.Volumes...), append(inv.Filters, more.Filters...)
 	maps.Copy(inv.Names, more.Names)
 }
 
@@ -257,6 +257,42 @@ func TestObserveRemains(t *testing.T) {
 	}
 	if left := after.Bakes["vpn"]; left.Guest != nil || left.Network != nil || len(left.Volumes) != 1 {
 		t.Errorf("remains of image.vpn: %+v", left)
+	}
+}
+
+// TestBakeFilter bakes through a gateway: both its card and that of the bake have a filter.
+func TestBakeFilter(t *testing.T) {
+	site := bakeSite()
+	web := slices.IndexFunc(site.Guests, func(g config.Guest) bool { return len(g.NICs) > 0 })
+	gateway := &site.Guests[web]
+	nic := &gateway.NICs[0]
+	nic.Gateway = true
+	own := &siteImage(t, site, "vpn").Bake.NIC
+	own.Name, own.Network, own.Via, own.DHCP, own.Addresses = "bake", nic.Network, gateway.Name, false, prefixes("10.66.0.14/24")
+	nic.Filter, own.Filter = &config.Filter{Peers: []string{own.MAC}, Router: true}, &config.Filter{Peers: []string{nic.MAC}}
+	bake := resource(t, build(t, site, testHost()), "image.vpn").Bake
+	if len(bake.Filters) != 1 {
+		t.Fatalf("filters %v", bake.Filters)
+	}
+	f := bake.Filters[0]
+	if f.Addr.String() != "filter.bake.vpn.bake" || f.Host != "home-bake.vpn.bake" || !strings.Contains(bake.Guest.XML, `<filterref filter="home-bake.vpn.bake"`) ||
+		!strings.Contains(f.XML, nic.MAC) {
+		t.Errorf("filter %s %s\n%s\nof\n%s", f.Addr, f.Host, f.XML, bake.Guest.XML)
+	}
+	for _, need := range []plan.Addr{guestAddr(gateway.Name), filterAddr(gateway.Name, nic.Name), networkAddr(nic.Network)} {
+		if !slices.Contains(bake.Guest.Needs, need) {
+			t.Errorf("needs %v, not %s", bake.Guest.Needs, need)
+		}
+	}
+	if !Wanted("home")(f.Host) {
+		t.Error("the filter is not read")
+	}
+	inv := baked(t, site)
+	addRemains(inv, bake)
+	actual, _ := Observe("home", "jeos", inv)
+	left := actual.Bakes["vpn"]
+	if left == nil || len(left.Filters) != 1 || left.Filters[0].Addr != f.Addr || left.Filters[0].UUID != f.UUID || actual.Objects[f.Addr] != nil {
+		t.Errorf("remains %+v", left)
 	}
 }
 

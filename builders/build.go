@@ -152,19 +152,23 @@ func (b *builder) addGuest(g *config.Guest) error {
 	if err != nil {
 		return err
 	}
-	return b.addFilters(g)
+	more, err := filters(b.site.Name, g)
+	b.list = append(b.list, more...)
+	return err
 }
 
-func (b *builder) addFilters(g *config.Guest) error {
+// filters returns the filters of a guest's network cards.
+func filters(site string, g *config.Guest) ([]plan.Resource, error) {
+	var list []plan.Resource
 	for i := range g.NICs {
 		if g.NICs[i].Filter == nil {
 			continue
 		}
-		r, err := (&filter{site: b.site.Name, guest: g.Name, NIC: &g.NICs[i]}).resource()
+		r, err := (&filter{site: site, guest: g.Name, NIC: &g.NICs[i]}).resource()
 		if err != nil {
-			return err
+			return nil, err
 		}
-		b.list = append(b.list, r)
+		list = append(list, r)
 	}
-	return nil
+	return list, nil
 }

@@ -167,6 +167,11 @@ func (o *observer) observeFilter(f plan.HostFilter) {
 	if obj.Attrs, obj.Applied, err = readFilter(f.XML); err != nil {
 		obj.Attrs, obj.Applied = map[string]string{attrRules: "unreadable"}, map[string]string{}
 	}
+	if image, ok := bakeOf(guest); ok {
+		left := o.remains(image)
+		left.Filters = append(left.Filters, obj)
+		return
+	}
 	o.add(obj)
 }
 

@@ -238,7 +238,15 @@ func TestFilterNames(t *testing.T) {
 	if !ok || guest != "web-1" || nic != "lan" {
 		t.Errorf("got %q, %q, %v", guest, nic, ok)
 	}
-	for _, name := range []string{"clean-traffic", "home-web", "home-.lan", "home-web.", "homely-web.lan", "home-a.b.c", "home-bake.wifi.lan"} {
+	guest, nic, ok = parseFilter("home", FilterName("home", "bake.wifi", "lan"))
+	if !ok || guest != "bake.wifi" || nic != "lan" {
+		t.Errorf("of a bake: got %q, %q, %v", guest, nic, ok)
+	}
+	guest, nic, ok = parseFilter("home", FilterName("home", "bake", "wifi"))
+	if !ok || guest != "bake" || nic != "wifi" {
+		t.Errorf("of the guest bake: got %q, %q, %v", guest, nic, ok)
+	}
+	for _, name := range []string{"clean-traffic", "home-web", "home-.lan", "home-web.", "homely-web.lan", "home-a.b.c", "home-bake.wifi.lan.x", "home-bake..lan", "home-bake.wifi."} {
 		if _, _, ok := parseFilter("home", name); ok {
 			t.Errorf("%s counts as ours", name)
 		}

@@ -35,8 +35,8 @@ func DomainName(site, guest string) string { return site + "-" + guest }
 // NetworkName returns the name of a network on the host.
 func NetworkName(site, network string) string { return site + "-" + network }
 
-// FilterName returns the name of the filter of a network card on the host. It has at most 98 bytes, as each part has at most
-// 32. Only one guest and card can have it, since no name of the files has a dot.
+// FilterName returns the name of the filter of a network card on the host. It has at most 103 bytes, as each part has at
+// most 32, and the guest of a bake "bake." before it. Only one guest and card can have it, since no name of the files has a dot.
 func FilterName(site, guest, nic string) string { return site + "-" + guest + "." + nic }
 
 // GuestUUID returns the UUID of a guest's domain. It is derived (RFC 9562, version 5), so that it never changes.
@@ -135,8 +135,12 @@ func Wanted(site string) func(name string) bool {
 // parseFilter is the inverse of FilterName.
 func parseFilter(site, name string) (guest, nic string, ok bool) {
 	rest, found := strings.CutPrefix(name, site+"-")
+	bake := ""
+	if image, baking := bakeOf(rest); baking && strings.Contains(image, ".") { // else "bake" is a guest
+		bake, rest = config.BakeName(""), image
+	}
 	guest, nic, ok = strings.Cut(rest, ".")
-	return guest, nic, found && ok && guest != "" && nic != "" && !strings.Contains(nic, ".")
+	return bake + guest, nic, found && ok && guest != "" && nic != "" && !strings.Contains(nic, ".")
 }
 
 // volumeName is what the name of a site's volume says.

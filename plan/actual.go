@@ -21,6 +21,7 @@ type Actual struct {
 // Remains are the parts of a bake that are on the host. Each of them may be missing.
 type Remains struct {
 	Guest, Network *Object
+	Filters        []*Object // sorted by name
 	Volumes        []*Object // sorted by name
 }
 

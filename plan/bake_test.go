@@ -50,6 +50,36 @@ func throughLan(m map[Addr]*Resource) {
 	m[wifi].Bake.Guest.Needs = []Addr{image, lan}
 }
 
+var bakeFilter, vpnFilter = Addr{KindFilter, "bake.wifi.bake"}, Addr{KindFilter, "vpn.lan"}
+
+// throughGateway has the bake of wifi use the site's network and a gateway there, the guest vpn.
+func throughGateway(m map[Addr]*Resource) {
+	throughLan(m)
+	on := true
+	m[vpnRoot] = &Resource{Host: "home.vpn.root.qcow2", Parent: vpn, XML: "<root/>", Needs: []Addr{pool, image}}
+	m[vpnFilter] = &Resource{Host: "home-vpn.lan", UUID: "f-vpn", Parent: vpn, XML: "<filter/>", Attrs: attrs("rules", "drop")}
+	m[vpn] = &Resource{
+		Host: "home-vpn", UUID: "u-vpn", XML: "<domain/>", Body: vpnRoot, Parts: []Addr{vpnRoot}, Needs: []Addr{lan, vpnFilter}, Running: &on,
+		Attrs: attrs("running", "true"),
+	}
+	b := m[wifi].Bake
+	b.Guest.Needs = append(b.Guest.Needs, vpn, vpnFilter)
+	b.Filters = []Resource{{Addr: bakeFilter, Host: "home-bake.wifi.bake", UUID: "f-wifi", Parent: bakeWifi, XML: "<bakefilter/>"}}
+}
+
+// gone takes objects from the host.
+func gone(addrs ...Addr) func(m map[Addr]*Object) {
+	return func(m map[Addr]*Object) {
+		for _, a := range addrs {
+			delete(m, a)
+		}
+	}
+}
+
+func state(a Addr, s State) func(m map[Addr]*Object) {
+	return func(m map[Addr]*Object) { m[a].State = s }
+}
+
 func follow(m map[Addr]*Resource) { m[web].FollowImage = true }
 
 func noImage(m map[Addr]*Object) { delete(m, wifi) }
@@ -367,6 +397,7 @@ func TestDigestsSeeBakes(t *testing.T) {
 		"timeout":    of(func(b *Bake) { b.Guest.ReadyTimeout++ }),
 		"network":    of(func(b *Bake) { b.Network.XML = "<other/>" }),
 		"no network": of(func(b *Bake) { b.Network = nil }),
+		"filter":     of(func(b *Bake) { b.Filters = []Resource{{Addr: bakeFilter, XML: "<filter/>"}} }),
 		"disk":       of(func(b *Bake) { b.Volumes[0].XML = "<other/>" }),
 		"clone":      of(func(b *Bake) { b.Clones[1].To = "jeos-image.other-1.qcow2" }),
 		"no bake":    site(baked, func(m map[Addr]*Resource) { m[wifi].Bake = nil }),
@@ -380,6 +411,7 @@ func TestDigestsSeeBakes(t *testing.T) {
 		"guest is off": func(r *Remains) { r.Guest.State = Off },
 		"no guest":     func(r *Remains) { r.Guest = nil },
 		"no network":   func(r *Remains) { r.Network = nil },
+		"filter":       func(r *Remains) { r.Filters = []*Object{{Addr: bakeFilter}} },
 		"no volume":    func(r *Remains) { r.Volumes = nil },
 	} {
 		found := leftBehind(empty())

@@ -85,8 +85,8 @@ func (d *differ) needImage(a Addr) {
 	d.images = append(d.images, a)
 }
 
-// bakeNeeds returns what the bake of an image needs: another image, and a network of the site if it uses one. It returns
-// nothing where there is nothing to bake.
+// bakeNeeds returns what the bake of an image needs: another image, and a network of the site if it uses one, with the
+// gateway there. It returns nothing where there is nothing to bake.
 func (d *differ) bakeNeeds(w *Resource) []Addr {
 	if w.Bake == nil || d.complete(w.Addr) {
 		return nil
@@ -105,6 +105,10 @@ func (d *differ) checkBakes() {
 		if b.Network != nil {
 			d.checkName(a, KindNetwork, b.Network.Host)
 		}
+		for _, f := range b.Filters {
+			d.checkName(a, KindFilter, f.Host)
+		}
+		d.checkWayOut(a, b)
 		for _, n := range b.Guest.Needs {
 			if o := d.actual.Objects[n]; n.Kind == KindNetwork && d.networks[n] == nil && (o == nil || o.State == Off) {
 				d.problem(a, "Network is not there", fmt.Sprintf(

@@ -20,7 +20,7 @@ type wanted struct {
 	Running         *bool
 	Flags           []bool
 	Timeouts        []int64
-	Bake            []wanted // its guest, network and volumes
+	Bake            []wanted // its guest, network, filters and volumes
 	Clones          []Clone
 }
 
@@ -48,6 +48,9 @@ func wantedOf(r *Resource) wanted {
 		if b.Network != nil {
 			w.Bake = append(w.Bake, wantedOf(b.Network))
 		}
+		for i := range b.Filters {
+			w.Bake = append(w.Bake, wantedOf(&b.Filters[i]))
+		}
 		for i := range b.Volumes {
 			w.Bake = append(w.Bake, wantedOf(&b.Volumes[i]))
 		}
@@ -63,7 +66,7 @@ func digestFound(actual *Actual) string {
 	}
 	bakes := map[string][]*Object{}
 	for image, r := range actual.Bakes {
-		for _, o := range slices.Concat([]*Object{r.Guest, r.Network}, r.Volumes) {
+		for _, o := range slices.Concat([]*Object{r.Guest, r.Network}, r.Filters, r.Volumes) {
 			bakes[image] = append(bakes[image], foundOf(o))
 		}
 	}

@@ -17,11 +17,14 @@ type stepList struct {
 	updated map[Addr][]int // guest: steps that change devices of the running one
 	defined map[Addr][]int // guest: steps after which its definition is the wanted one, or gone
 	started map[Addr][]int // guest
+
+	reported map[Addr][]int // guest: steps after which it is ready, as far as the plan waits for that
 }
 
 func newStepList() stepList {
 	return stepList{
 		stopped: map[Addr][]int{}, ready: map[Addr][]int{}, updated: map[Addr][]int{}, defined: map[Addr][]int{}, started: map[Addr][]int{},
+		reported: map[Addr][]int{},
 	}
 }
 
@@ -39,7 +42,8 @@ func (l *stepList) add(s Step, needs ...[]int) int {
 // emit turns decisions into changes and steps. The order of the calls is the order of things: make images, stop, take
 // away, prepare, define, fill, start, and remove what is left over. Images come first, so that a guest that is made anew
 // from one runs on until that is there; but a bake that uses a network of the site, or takes the place of an image that is
-// lost, comes after what happens to that network and to the guests on that image.
+// lost, comes after what happens to that network and to the guests on that image. A gateway that a bake goes through is
+// started before its turn.
 func (d *differ) emit() error {
 	order := d.startOrder()
 	early, late := d.partImages()
@@ -59,9 +63,15 @@ func (d *differ) emit() error {
 			return err
 		}
 	}
-	d.emitImages(late)
+	done, err := d.emitLate(late)
+	if err != nil {
+		return err
+	}
 	for _, a := range order {
 		g := d.guests[a]
+		if done[a] {
+			continue
+		}
 		if g.remove() {
 			if g.cleared == nil {
 				d.emitRemoval(a, g)
@@ -71,7 +81,9 @@ func (d *differ) emit() error {
 		}
 	}
 	for _, a := range order {
-		d.emitStart(a)
+		if !done[a] {
+			d.emitStart(a, !d.opt.NoWait)
+		}
 	}
 	d.emitStraySeeds()
 	d.emitRemains()

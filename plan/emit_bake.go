@@ -15,7 +15,7 @@ func (d *differ) emitBake(a Addr, w *Resource) {
 	s, b, left := &d.steps, w.Bake, d.actual.Bakes[a.Name]
 	g := &b.Guest
 	free := d.clearBake(left, nil)
-	online := d.emitBakeNetwork(b, free)
+	online := slices.Concat(d.emitBakeNetwork(b, free), d.emitBakeFilters(b, free))
 	defined := []int{s.add(Step{Verb: DefineGuest, Addr: g.Addr, Host: g.Host, UUID: g.UUID, XML: g.XML}, free)}
 	disks := d.emitBakeDisks(a, b, defined)
 	started := s.add(Step{Verb: StartGuest, Addr: g.Addr, Host: g.Host, UUID: g.UUID}, defined, disks, online)
@@ -48,12 +48,15 @@ func (r *Remains) running() []Addr {
 }
 
 // emitBakeNetwork brings up the network of a bake. It returns the steps after which the guest can be started on it, or on
-// the network of the site that it uses.
+// the network of the site that it uses, with the gateway there.
 func (d *differ) emitBakeNetwork(b *Bake, free []int) []int {
 	var online []int
 	for _, n := range b.Guest.Needs {
-		if n.Kind == KindNetwork {
+		switch n.Kind {
+		case KindNetwork, KindFilter:
 			online = append(online, d.steps.ready[n]...)
+		case KindGuest:
+			online = append(online, d.steps.reported[n]...)
 		}
 	}
 	if n := b.Network; n != nil {
@@ -61,6 +64,15 @@ func (d *differ) emitBakeNetwork(b *Bake, free []int) []int {
 		online = append(online, d.steps.add(Step{Verb: StartNetwork, Addr: n.Addr, Host: n.Host, UUID: n.UUID}, []int{defined}))
 	}
 	return online
+}
+
+// emitBakeFilters defines the filters of a bake, without which its guest cannot be started, and returns the steps.
+func (d *differ) emitBakeFilters(b *Bake, free []int) []int {
+	var defined []int
+	for _, f := range b.Filters {
+		defined = append(defined, d.steps.add(Step{Verb: DefineFilter, Addr: f.Addr, Host: f.Host, UUID: f.UUID, XML: f.XML}, free))
+	}
+	return defined
 }
 
 // emitBakeDisks makes the disks of the guest that bakes an image, and returns the steps. Only the root disk waits for the
@@ -85,6 +97,9 @@ func (b *Bake) leavings() *Remains {
 	if n := b.Network; n != nil {
 		r.Network = &Object{Addr: n.Addr, Host: n.Host, UUID: n.UUID, State: Running}
 	}
+	for _, f := range b.Filters {
+		r.Filters = append(r.Filters, &Object{Addr: f.Addr, Host: f.Host, UUID: f.UUID, Parent: f.Parent})
+	}
 	for _, v := range b.Volumes {
 		r.Volumes = append(r.Volumes, &Object{Addr: v.Addr, Host: v.Host, Parent: v.Parent, Hidden: v.Hidden})
 	}
@@ -93,7 +108,7 @@ func (b *Bake) leavings() *Remains {
 
 // clearBake removes the remains of a bake, nil for none, once the steps of after have ended, however they did, and returns
 // the steps after which they are gone. A guest that still runs is not asked to shut down: nothing in it counts. Its network
-// goes down even when it does not, so that at least it has no way out; its disks stay as long as it has them open.
+// goes down even when it does not, so that at least it has no way out; its disks and filters stay as long as it runs with them.
 func (d *differ) clearBake(r *Remains, after []int) []int {
 	if r == nil {
 		return nil
@@ -105,6 +120,9 @@ func (d *differ) clearBake(r *Remains, after []int) []int {
 			off = []int{s.add(Step{Verb: StopGuest, Addr: g.Addr, Host: g.Host, UUID: g.UUID, On: true, Always: true}, after)}
 		}
 		gone = append(gone, s.add(Step{Verb: UndefineGuest, Addr: g.Addr, Host: g.Host, UUID: g.UUID}, off))
+	}
+	for _, f := range r.Filters {
+		gone = append(gone, s.add(Step{Verb: UndefineFilter, Addr: f.Addr, Host: f.Host, UUID: f.UUID}, off))
 	}
 	for _, v := range r.Volumes {
 		gone = append(gone, d.deleteVolume(v, off))

@@ -215,7 +215,8 @@ func (d *differ) changeGuest(a Addr, g *guestDiff, hidden []AttrChange) {
 	}
 }
 
-func (d *differ) emitStart(a Addr) {
+// emitStart starts a guest. wait is whether the plan waits until it is ready.
+func (d *differ) emitStart(a Addr, wait bool) {
 	s, g := &d.steps, d.guests[a]
 	if g.remove() || !g.start {
 		return
@@ -228,8 +229,8 @@ func (d *differ) emitStart(a Addr) {
 	}
 	i := s.add(Step{Verb: StartGuest, Addr: a, Host: w.Host, UUID: w.UUID}, needs)
 	s.started[a] = []int{i}
-	if !d.opt.NoWait {
-		s.add(Step{Verb: AwaitGuest, Addr: a, Host: w.Host, UUID: w.UUID, Probes: d.opt.RequireProbes, Timeout: w.ReadyTimeout}, []int{i})
+	if wait {
+		s.reported[a] = []int{s.add(Step{Verb: AwaitGuest, Addr: a, Host: w.Host, UUID: w.UUID, Probes: d.opt.RequireProbes, Timeout: w.ReadyTimeout}, []int{i})}
 	}
 }
 

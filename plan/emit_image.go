@@ -7,12 +7,12 @@ import (
 )
 
 // partImages tells the images that can be made at once from those that wait, since their bake, or one below it, uses a
-// network that the plan makes, changes or restarts, or takes the place of an image that guests must let go of first.
+// network that the plan makes, changes or restarts, or a gateway that it starts or whose filter it changes, or takes the place of an image that guests must let go of first.
 func (d *differ) partImages() (early, late []Addr) {
 	for _, a := range d.images {
 		waits := len(d.layers[a]) > 0 || slices.ContainsFunc(d.bakeNeeds(d.want[a]), func(n Addr) bool {
 			net := d.networks[n]
-			return net != nil && (net.define || net.stop || net.start) || slices.Contains(late, n)
+			return net != nil && (net.define || net.stop || net.start) || slices.Contains(late, n) || d.starts(n) || d.filterDiffers(n)
 		})
 		if waits {
 			late = append(late, a)

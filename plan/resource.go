@@ -78,8 +78,9 @@ type Content struct {
 // ready and switches itself off; then the layer and what is below it are cloned into the image, and the guest goes away
 // with all that is its own. An image counts as made once its last clone is complete.
 type Bake struct {
-	Guest   Resource   // its Needs are the image below and the site's network, if it uses one
+	Guest   Resource   // its Needs are the image below and, on a network of the site, that, the gateway's guest and its filter
 	Network *Resource  // of its own, which comes and goes with it; nil: it has none
+	Filters []Resource // of its cards, which come and go with it, too
 	Volumes []Resource // its disks; the root disk is Guest.Body
 	Clones  []Clone    // in this order; the image itself is the last
 }

@@ -29,6 +29,11 @@ func mustHaveNoRemains(t tester, host *fakevirt.Host) {
 			t.Errorf("the bake left the network %s", n.Name)
 		}
 	}
+	for _, f := range inv.Filters {
+		if strings.Contains(f.Name, "-bake.") {
+			t.Errorf("the bake left the filter %s", f.Name)
+		}
+	}
 	for name := range inv.Names {
 		if strings.Contains(name, ".bake.") {
 			t.Errorf("the bake left the volume %s", name)
@@ -120,7 +125,7 @@ func (f *failing) Do(ctx context.Context, s plan.Step, progress func(plan.Progre
 // clears reports whether a step takes away something that a bake has of its own.
 func clears(s plan.Step) bool {
 	return strings.Contains(s.Host, "bake.") && (s.Verb == plan.StopGuest && s.On ||
-		slices.Contains([]plan.Verb{plan.UndefineGuest, plan.DeleteVolume, plan.StopNetwork, plan.UndefineNetwork}, s.Verb))
+		slices.Contains([]plan.Verb{plan.UndefineGuest, plan.DeleteVolume, plan.StopNetwork, plan.UndefineNetwork, plan.UndefineFilter}, s.Verb))
 }
 
 // TestEveryFailureOfBakes fails each step of a change that bakes. What bakes have of their own goes all the same, unless its

@@ -152,6 +152,7 @@ func bakeSites() (before, after *config.Site) {
 	lan.MTU = 1400
 	after.Images = append([]config.Image{baked("cache", 203, "noble", &lan, "apt-cacher-ng")}, after.Images...)
 	after.Images = append(after.Images, baked("vpn", 201, "wifi", nil, "openvpn"), baked("wifi", 202, "noble", nil, "iw", "hostapd"))
+	after.Images[0].Bake.NIC.Filter = &config.Filter{Peers: []string{"52:54:00:00:00:99"}} // as one has that goes through a gateway
 	after.Networks = []config.Network{lan}
 	after.Guests = []config.Guest{comes, follows, stays}
 	return before, after

@@ -162,8 +162,12 @@ func (e *evaluation) report(diags hcl.Diagnostics, expr hclsyntax.Expression, ct
 	for name, value := range ctx.Variables {
 		shown.Variables[name] = showable(value)
 	}
+	marks := len(diags) > 0 && callsSensitive(expr)
 	for _, d := range diags {
-		if d.EvalContext != nil {
+		switch {
+		case marks:
+			d.EvalContext = nil // what it makes sensitive is not marked in here
+		case d.EvalContext != nil:
 			d.EvalContext = shown // without variables of loops, which have lost their marks
 		}
 		call, isCall := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](d)
@@ -172,9 +176,12 @@ func (e *evaluation) report(diags hcl.Diagnostics, expr hclsyntax.Expression, ct
 		case isCall && errors.As(call.FunctionCallError(), &refused):
 			e.refuse(refused, *d.Subject, expr, ctx)
 			continue
-		case isCall && call.FunctionCallError() != nil && isSensitive(sources(expr, ctx)): // loops lose marks
+		case isCall && call.FunctionCallError() != nil && (marks || isSensitive(sources(expr, ctx))): // loops lose marks
 			d.Detail = fmt.Sprintf("The call of %s failed. The reason is not shown, because a value here is sensitive. Look at its arguments.",
 				call.CalledFunctionName())
+			if marks {
+				d.Extra = words.Hidden{} // the source may hold the value
+			}
 		case isCall && call.CalledFunctionName() == "try":
 			d.Detail = "None of the arguments of try has a value. Give it one that always has, as the last one."
 		case d.Summary == "Duplicate object key":
@@ -185,6 +192,17 @@ func (e *evaluation) report(diags hcl.Diagnostics, expr hclsyntax.Expression, ct
 		}
 		e.diags = append(e.diags, e.noted(d))
 	}
+}
+
+// callsSensitive reports whether an expression itself makes a value sensitive.
+func callsSensitive(expr hclsyntax.Expression) bool {
+	found := false
+	hclsyntax.VisitAll(expr, func(node hclsyntax.Node) hcl.Diagnostics {
+		call, ok := node.(*hclsyntax.FunctionCallExpr)
+		found = found || ok && call.Name == "sensitive"
+		return nil
+	})
+	return found
 }
 
 // refuse reports a text that a format cannot hold. A loop may have lost where it comes from; then any argument that the
