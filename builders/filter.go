@@ -85,7 +85,7 @@ func (f *filter) packets(peer string) []rule {
 		if !f.Filter.Router {
 			from = append(from, "srcipaddr", own.Addr().String())
 		}
-		if len(f.Filter.Endpoints) == 0 {
+		if f.Filter.Endpoints == nil {
 			list = append(list, accept("out", family, from...))
 		}
 		for _, e := range f.Filter.Endpoints {

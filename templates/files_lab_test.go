@@ -17,6 +17,9 @@ func TestLabFiles(t *testing.T) {
 			r := render(t, g)
 			n := newNode(t, "guest")
 			n.write(r.Files)
+			for _, card := range []string{"uplink", "lan", "tun0"} {
+				n.run("ip", "link", "add", card, "type", "bridge") // any kind will do
+			}
 			for _, f := range r.Files {
 				switch {
 				case strings.HasSuffix(f.Path, ".nft"):

@@ -184,17 +184,15 @@ func (p *provocation) during(class string, event func()) {
 
 func (p *provocation) count(class string) {
 	p.t.Helper()
-	but := []string{"bound"} // is for no event: rules alone hold it
-	if p.guards&rules == 0 {
-		but = append(but, "chatter") // of the kernel about itself, which says nothing about anybody
-	}
+	// The one is for no event: rules alone hold it. The other is of the kernel about itself, and names no guest.
+	but := []string{"bound", "chatter"}
 	w := p.uplink.take()
 	for _, tag := range p.tagged {
 		p.counts[tag] += w.counts[tag]
 	}
 	if class != "" {
 		p.counts[class] += w.total(but...)
-	} else if p.guards == both && w.total() > 0 {
+	} else if p.guards == both && w.total("chatter") > 0 {
 		p.t.Errorf("between the events: %v\n%s", w.counts, strings.Join(w.shown, "\n"))
 	}
 	if p.guards != none && w.total(but...) > 0 {

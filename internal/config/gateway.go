@@ -132,12 +132,18 @@ func (n *nic) describe(inst *instance) {
 	if inst.role != nil && n.gateway != nil {
 		for _, t := range inst.role.tunnels {
 			if t.Over == n.Name {
+				if n.Filter.Endpoints == nil {
+					n.Filter.Endpoints = []Endpoint{} // without any, nothing goes anywhere
+				}
 				n.Filter.Endpoints = append(n.Filter.Endpoints, t.Endpoints...)
 				n.DefaultRoute = n.DefaultRoute && n.route != nil
 			}
 		}
 		slices.SortFunc(n.Filter.Endpoints, compareEndpoints)
 		n.Filter.Endpoints = slices.Compact(n.Filter.Endpoints)
+	}
+	if n.Filter == nil && n.network.IsolatedPorts {
+		n.Filter = &Filter{} // it has nobody to talk to, and could pass for one who has
 	}
 	if !n.DefaultRoute {
 		n.Gateways = nil

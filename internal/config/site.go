@@ -168,7 +168,7 @@ type Endpoint struct {
 type Filter struct {
 	Peers     []string   // MAC addresses, lower case, sorted
 	Router    bool       // the card may send packets of any address
-	Endpoints []Endpoint // where IP packets from the card may go, sorted; empty: anywhere
+	Endpoints []Endpoint // where IP packets from the card may go, sorted; nil: anywhere
 }
 
 // Device is a PCI device of the host that a guest has for itself. It is named by its identity or by its address.

@@ -44,6 +44,10 @@ role {
       condition     = arg.username == null || arg.config.needs_credentials
       error_message = "The configuration asks for no user name. Remove username, or add a line \"auth-user-pass\" to it."
     }
+    validation {
+      condition     = arg.username == null || can(regex("^[^[:cntrl:]]{1,127}$", arg.username))
+      error_message = "A user name is one line of 1 to 127 characters, without control characters."
+    }
   }
 
   argument "password" {
@@ -54,6 +58,10 @@ role {
     validation {
       condition     = (arg.password == null) == (arg.username == null)
       error_message = "The user name and the password belong together. Give both or none."
+    }
+    validation {
+      condition     = arg.password == null || can(regex("^[^[:cntrl:]]{1,127}$", arg.password))
+      error_message = "A password is one line of 1 to 127 characters, without control characters."
     }
   }
 
@@ -158,7 +166,11 @@ role {
           uplink = {
             routes = [
               for a in distinct(local.endpoints[*].address) :
-              { to = strcontains(a, ":") ? "${a}/128" : "${a}/32", via = strcontains(a, ":") ? local.router.ipv6 : local.router.ipv4 }
+              {
+                to      = strcontains(a, ":") ? "${a}/128" : "${a}/32"
+                via     = strcontains(a, ":") ? local.router.ipv6 : local.router.ipv4
+                on-link = true # to look for the router's address by the rules for packets would lead nowhere
+              }
             ]
           }
         }
