@@ -233,3 +233,38 @@ func TestProfileStaysInItsFolder(t *testing.T) {
 		}
 	}
 }
+
+// TestFilterWithoutGateway holds a card that has nobody to talk to: on a network with isolated ports it could pass for one
+// that has.
+func TestFilterWithoutGateway(t *testing.T) {
+	for ports, filtered := range map[string]bool{"isolated": true, "open": false} {
+		opt := testOptions(writeFiles(t, map[string]string{"base.img": "image", "main.jeos.hcl": `jeos {
+  site = "s"
+}
+image "base" {
+  source = "base.img"
+}
+network "n" {
+  cidrs = ["10.0.0.0/24"]
+  ports = "` + ports + `"
+}
+guest "g" {
+  image = image.base
+  nic "n" {
+    network = network.n
+  }
+}
+`}))
+		site, files, diags := config.Load(opt)
+		if diags.HasErrors() {
+			t.Fatal(render(t, opt.Dir, files, diags))
+		}
+		filter := site.Guests[0].NICs[0].Filter
+		if (filter != nil) != filtered {
+			t.Errorf("ports are %s, and the filter is %v", ports, filter)
+		}
+		if filter != nil && (len(filter.Peers) > 0 || filter.Endpoints != nil) {
+			t.Errorf("the filter lets packets through: %v", *filter)
+		}
+	}
+}
