@@ -65,6 +65,12 @@ out ipv6 srcmacaddr=52:54:00:00:00:01 srcipaddr=fd64::2 srcipmask=128 dstmacaddr
 out ipv6 srcmacaddr=52:54:00:00:00:01 srcipaddr=fe80:: srcipmask=10 dstmacaddr=33:33:ff:00:00:00 dstmacmask=ff:ff:ff:00:00:00 protocol=icmpv6 type=135: accept
 out ipv6 srcmacaddr=52:54:00:00:00:01 srcipaddr=fe80:: srcipmask=10 dstmacaddr=52:54:00:00:00:02 protocol=icmpv6 type=135 typeend=136: accept
 `},
+		"tunnel without endpoints": {[]netip.Prefix{four}, config.Filter{Peers: []string{peer}, Endpoints: []config.Endpoint{}}, `
+in mac srcmacaddr=52:54:00:00:00:02: accept
+inout mac: drop (priority 1000)
+out arp srcmacaddr=52:54:00:00:00:01 arpsrcmacaddr=52:54:00:00:00:01 arpsrcipaddr=10.66.0.2 dstmacaddr=52:54:00:00:00:02: accept
+out arp srcmacaddr=52:54:00:00:00:01 arpsrcmacaddr=52:54:00:00:00:01 arpsrcipaddr=10.66.0.2 dstmacaddr=ff:ff:ff:ff:ff:ff: accept
+`},
 		"tunnel to another family than the card's": {[]netip.Prefix{four}, config.Filter{Peers: []string{peer}, Endpoints: []config.Endpoint{tcp}}, `
 in mac srcmacaddr=52:54:00:00:00:02: accept
 inout mac: drop (priority 1000)
