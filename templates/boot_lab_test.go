@@ -55,7 +55,7 @@ func TestLabBoot(t *testing.T) {
 			}
 			time.Sleep(500 * time.Millisecond)
 			w := l.uplink.take()
-			counts[open] = w.total("chatter") // what the kernel says about itself, which names no guest
+			counts[open] = w.leaked()
 			if !open && counts[open] > 0 {
 				t.Errorf("%s: %s: %v\n%s", c.class, c.what, w.counts, strings.Join(w.shown[:min(10, len(w.shown))], "\n"))
 			}

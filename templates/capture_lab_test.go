@@ -166,6 +166,10 @@ func (w window) total(but ...string) (sum int) {
 	return sum
 }
 
+// leaked returns how many frames could name a guest or what it does: all that were not allowed but those by which a kernel
+// tells its neighbours which groups it listens to and asks for routers.
+func (w window) leaked() int { return w.total("chatter") }
+
 // take returns what was seen since the last time.
 func (c *capture) take() window {
 	c.t.Helper()
@@ -235,7 +239,7 @@ func judgePacket(bad func(string, ...any) verdict, own []netip.Addr, endpoints [
 		}
 	}
 	if dst.IsMulticast() && (proto == unix.IPPROTO_HOPOPTS || proto == unix.IPPROTO_IGMP || proto == unix.IPPROTO_ICMPV6 && len(body) > 0 && body[0] == 133) {
-		return verdict{"chatter", "the kernel's own report or solicitation"}
+		return verdict{"chatter", fmt.Sprintf("the kernel's own report or solicitation: %v → %v proto %d, %x", src, dst, proto, body[:min(len(body), 40)])}
 	}
 	return bad("%v → %v proto %d, %x", src, dst, proto, body[:min(len(body), 40)])
 }

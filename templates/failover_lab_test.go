@@ -36,7 +36,7 @@ func TestLabFailover(t *testing.T) {
 		t.Errorf("without a server the probe says %q, %v", out, err)
 	}
 	w := l.uplink.take()
-	leaked := w.total("chatter") // what the kernel says about itself, which names no guest
+	leaked := w.leaked()
 	if leaked > 0 || w.good < 30 {
 		t.Errorf("%d frames, and besides %v\n%s", w.good, w.counts, strings.Join(w.shown, "\n"))
 	}

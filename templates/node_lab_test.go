@@ -58,8 +58,8 @@ func newNode(t *testing.T, name string) *node {
 		mount -t sysfs sysfs /sys
 		mount -t tmpfs tmpfs /run
 		for dir in etc usr/local; do
-			mkdir -p /run/upper/$dir /run/work/$dir
-			mount -t overlay overlay -o "lowerdir=/$dir,upperdir=/run/upper/$dir,workdir=/run/work/$dir" /$dir
+			mkdir -p /run/upper/$dir /run/scratch/$dir
+			mount -t overlay overlay -o "lowerdir=/$dir,upperdir=/run/upper/$dir,workdir=/run/scratch/$dir" /$dir
 		done
 		rm -f /etc/protocols /etc/services # which minimal images do not have
 		ip link set lo up
