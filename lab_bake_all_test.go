@@ -1,0 +1,53 @@
+//go:build lab && all
+
+package main_test
+
+import (
+	"strings"
+	"testing"
+)
+
+const kernelFiles = `
+jeos {
+  site = "SITE"
+  pool = "SITE"
+}
+
+image "base" {
+  source = "IMAGE"
+}
+
+image "small" {
+  base   = image.base
+  kernel = "virtual"
+  apt {
+    proxy = "http://100.64.10.1:PORT"
+  }
+  file "/etc/apt/apt.conf.d/90frozen" {
+    content = <<-END
+      Acquire::Check-Valid-Until "false";
+      Acquire::Languages "none";
+      APT::Install-Recommends "false";
+    END
+  }
+  bake {
+    cidr    = "100.64.10.0/28"
+    timeout = "25m"
+  }
+}
+
+guest "g" {
+  image = image.small
+}
+`
+
+// TestLabBakeKernel bakes an image with another kernel, which is the only one of its guest.
+func TestLabBakeKernel(t *testing.T) {
+	s := newLabSite(t, "kernel", map[string]string{"site.jeos.hcl": strings.ReplaceAll(kernelFiles, "PORT", packageServer(t))})
+	s.run(0, "apply", "--auto-approve")
+	s.mustBeEmpty()
+	s.awaitReady()
+	mustHold(t, agent(t, "kernel-g", "uname -r"), "-cloud-")
+	equal(t, "kernels", agent(t, "kernel-g", "ls /boot/vmlinuz-* /lib/modules | grep -c -v -e cloud -e modules: -e ^$"), "0")
+	equal(t, "state", agent(t, "kernel-g", "systemctl is-system-running --wait; systemctl --failed --no-legend --plain"), "running")
+}
