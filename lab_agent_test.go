@@ -14,7 +14,7 @@ import (
 // eventually waits for two minutes at most.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for range 240 {
+	for range 20 * 60 {
 		if is() {
 			return
 		}

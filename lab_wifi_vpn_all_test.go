@@ -116,6 +116,35 @@ func TestLabWifiVPNBoots(t *testing.T) {
 	w.report()
 }
 
+// bootBegins is how long a guest that restarts may still have the report of before in its mailbox.
+const bootBegins = 10 * time.Second
+
+// reset resets a guest as a button does, under traffic.
+func (w *wifiVPN) reset(guest string) {
+	w.quiet("reset of "+guest, "", func() {
+		virsh(w.t, "reset", w.domain(guest))
+		time.Sleep(bootBegins)
+		w.awaitReady()
+	})
+	w.mustReach()
+}
+
+// coldStart ends all guests at once and starts them as a host does that boots without jeos: in no order, and here in the
+// worst one, so that the workloads are up long before their gateways.
+func (w *wifiVPN) coldStart() {
+	w.quiet("cold start", "", func() {
+		for _, g := range []string{"wifi", "vpn", "web", "mail"} {
+			virsh(w.t, "destroy", w.domain(g))
+		}
+		for _, g := range []string{"web", "mail", "vpn", "wifi"} {
+			virsh(w.t, "start", w.domain(g))
+		}
+		w.awaitReady()
+	})
+	w.mustReach()
+	w.mustBeEmpty()
+}
+
 // unguarded boots the vpn guest without its rules, as if they had been forgotten: it forwards nothing. With forwarding on and
 // no filter on the host this is seen.
 func (w *wifiVPN) unguarded() {
