@@ -54,7 +54,7 @@ role "card" {
 guest "g" {
   image         = image.base
   memory        = "512MiB"
-  ready_timeout = "40m"
+  ready_timeout = "2h"
   running       = RUNNING
   role "card" {
     card    = CARD
