@@ -17,6 +17,11 @@ image "base" {
   source = "IMAGE"
 }
 
+network "wan" {
+  mode  = "nat"
+  cidrs = ["100.64.10.0/28"]
+}
+
 image "small" {
   base   = image.base
   kernel = "virtual"
@@ -31,7 +36,7 @@ image "small" {
     END
   }
   bake {
-    cidr    = "100.64.10.0/28"
+    network = network.wan
     timeout = "25m"
   }
 }
@@ -41,7 +46,7 @@ guest "g" {
 }
 `
 
-// TestLabBakeKernel bakes an image with another kernel, which is the only one of its guest.
+// TestLabBakeKernel bakes an image with another kernel, by way of a network of the site. It is the only kernel of its guest.
 func TestLabBakeKernel(t *testing.T) {
 	s := newLabSite(t, "kernel", map[string]string{"site.jeos.hcl": strings.ReplaceAll(kernelFiles, "PORT", packageServer(t))})
 	s.run(0, "apply", "--auto-approve")

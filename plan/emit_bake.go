@@ -23,7 +23,10 @@ func (d *differ) emitBake(a Addr, w *Resource) {
 		Verb: AwaitGuest, Addr: g.Addr, Host: g.Host, UUID: g.UUID, Timeout: g.ReadyTimeout,
 		Remedy: fmt.Sprintf("correct the block of %s, or what it gets from the network, and run the same command again", a),
 	}, []int{started})
-	last := []int{s.add(Step{Verb: StopGuest, Addr: g.Addr, Host: g.Host, UUID: g.UUID, Timeout: g.StopTimeout}, []int{worked})}
+	last := []int{s.add(Step{
+		Verb: StopGuest, Addr: g.Addr, Host: g.Host, UUID: g.UUID, Timeout: g.StopTimeout,
+		Remedy: "find out what keeps its base from switching off, and run the same command again, which begins anew",
+	}, []int{worked})}
 	bare := d.clearLayers(a, last)
 	for _, c := range b.Clones {
 		last = []int{s.add(Step{Verb: CloneVolume, Addr: a, From: c.From, Host: c.To, Pool: d.actual.Pool, XML: c.XML}, last, bare)}

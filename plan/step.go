@@ -74,7 +74,7 @@ type Step struct {
 	Pool    string        // of a volume
 	Domain  string        // GrowVolume: the domain that may have the volume open
 	From    string        // CloneVolume: the volume to copy
-	Remedy  string        // AwaitGuest: what to do when the guest's work fails, a clause; empty for the first boot of a guest
+	Remedy  string        // AwaitGuest, StopGuest: what to do when it fails, a clause; empty for a guest of the site
 	XML     string        // definition
 	Content *Content      // UploadVolume
 	Size    int64         // GrowVolume: bytes

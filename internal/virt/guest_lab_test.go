@@ -71,6 +71,10 @@ func TestLabGuestLife(t *testing.T) {
 	if err := l.Do(context.Background(), stop, nil); err == nil || !strings.Contains(err.Error(), "--force-stop") {
 		t.Errorf("error %v, want one that names --force-stop", err)
 	}
+	stop.Remedy = "ring the bell"
+	if err := l.Do(context.Background(), stop, nil); err == nil || !strings.HasSuffix(err.Error(), "; ring the bell") {
+		t.Errorf("error %v, want the step's own remedy", err)
+	}
 	virsh(t, "suspend", name)
 	stop.On = true
 	l.twice(stop)

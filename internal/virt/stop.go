@@ -1,6 +1,7 @@
 package virt
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -61,8 +62,8 @@ func stopGuest(ctx context.Context, c *conn, s plan.Step, progress func(plan.Pro
 // plug ends a guest that did not shut down, if the step allows.
 func plug(ctx context.Context, c *conn, d libvirt.Domain, s plan.Step) error {
 	if !s.On {
-		return fmt.Errorf("the guest still runs %v after it was asked to shut down (one that has not booted, or has no ACPI daemon, does not hear it); "+
-			"shut it down from inside, raise stop_timeout, or pull the plug with --force-stop", s.Timeout)
+		return fmt.Errorf("the guest still runs %v after it was asked to shut down (one that has not booted, or has no ACPI daemon, does not hear it); %s",
+			s.Timeout, cmp.Or(s.Remedy, "shut it down from inside, raise stop_timeout, or pull the plug with --force-stop"))
 	}
 	is := func() (bool, error) {
 		state, err := domainState(ctx, c, d)
