@@ -287,7 +287,7 @@ func (w *wifiVPN) watch(what, removed string, do func()) {
 	do()
 	time.Sleep(settle)
 	row := []string{what, removed, fmt.Sprintf("%.0f s", time.Since(begin).Seconds()), fmt.Sprint(w.eyes.crossed(fromWeb)), fmt.Sprint(w.eyes.crossed(toWifi))}
-	for _, p := range []string{fromVPN, toWifi, fromAir} {
+	for _, p := range []string{fromVPN, toWifi, fromAir, toMail} {
 		frames, kinds := w.eyes.leaked(p)
 		row = append(row, strings.TrimSpace(fmt.Sprintf("%d %s", frames, strings.Join(w.eyes.classes(p), " "))))
 		if frames > 0 {
@@ -306,8 +306,8 @@ func (w *wifiVPN) report() {
 	w.t.Helper()
 	var table strings.Builder
 	for _, row := range slices.Concat([][]string{
-		{"event", "taken away", "time", "probes", "came to wifi of the tunnel", "left vpn", "came to wifi", "left by the air"},
-		slices.Repeat([]string{"---"}, 8),
+		{"event", "taken away", "time", "probes", "came to wifi of the tunnel", "left vpn", "came to wifi", "left by the air", "came to a workload"},
+		slices.Repeat([]string{"---"}, 9),
 	}, w.rows) {
 		table.WriteString("| " + strings.Join(row, " | ") + " |\n")
 	}
