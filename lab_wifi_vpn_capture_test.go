@@ -129,8 +129,12 @@ func (c *capture) take(link *unix.SockaddrLinklayer, data []byte) {
 		if frame.source == mac.String() {
 			continue // of the host's end itself, which greets its neighbours when it comes up
 		}
+		allowed := p.allow(frame)
+		if !allowed && p.in && ofHost(frame.source) {
+			continue // of the bridge, which tells that it snoops
+		}
 		c.mu.Lock()
-		if p.allow(frame) {
+		if allowed {
 			c.allowed[p.name]++
 		} else {
 			if c.leaks[p.name] == nil {
@@ -141,6 +145,12 @@ func (c *capture) take(link *unix.SockaddrLinklayer, data []byte) {
 		}
 		c.mu.Unlock()
 	}
+}
+
+// ofHost says whether a hardware address is that of one of this machine's own interfaces.
+func ofHost(mac string) bool {
+	list, err := net.Interfaces()
+	return err == nil && slices.ContainsFunc(list, func(i net.Interface) bool { return i.HardwareAddr.String() == mac })
 }
 
 // forget begins to count anew.
