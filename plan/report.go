@@ -17,7 +17,7 @@ type Report struct {
 	Probes    []Check  `json:"probes"` // by name
 }
 
-// Check is what a guest found out about itself. It is at most some ten seconds old; before that it is not OK.
+// Check is what a guest found out about itself. It is seldom older than half a minute; before the first look it is not OK.
 type Check struct {
 	Name string `json:"name,omitempty"` // empty for the guard
 	OK   bool   `json:"ok"`
