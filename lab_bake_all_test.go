@@ -28,14 +28,7 @@ image "small" {
   apt {
     proxy = "http://100.64.10.1:PORT"
   }
-  file "/etc/apt/apt.conf.d/90frozen" {
-    content = <<-END
-      Acquire::Check-Valid-Until "false";
-      Acquire::Languages "none";
-      APT::Install-Recommends "false";
-    END
-  }
-  bake {
+` + frozenArchive + `  bake {
     network = network.wan
     timeout = "25m"
   }
