@@ -31,6 +31,11 @@ func (r *reader) declare() {
 	for _, kind := range []string{"nic", "outside", "tunnel"} {
 		r.checkLabels(kind, interfaceRE, "an interface",
 			"Names of interfaces have at most 15 characters: letters, digits, and between them hyphens, dots and underscores. Rename it.")
+		for _, p := range r.role.parts[kind] {
+			if slices.Contains(takenInterfaces, p.label) {
+				r.add(p.labelAt, "Invalid name", "%s is no name for an interface: every Linux has something else of that name. Rename it.", words.Quote(p.label))
+			}
+		}
 	}
 	for _, kind := range []string{"device", "probe"} {
 		r.checkLabels(kind, nameRE, "a "+kind, "Names here have at most 32 characters: small letters, digits and hyphens, starting with"+
@@ -45,6 +50,9 @@ var (
 	nameRE      = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$`)
 	interfaceRE = regexp.MustCompile(`^[a-z]([A-Za-z0-9_.-]{0,13}[A-Za-z0-9])?$`)
 )
+
+// takenInterfaces are the loopback and folders beside the interfaces in /proc/sys/net.
+var takenInterfaces = []string{"lo", "all", "default"}
 
 func (r *reader) checkLabels(kind string, re *regexp.Regexp, what, rule string) {
 	for _, p := range r.role.parts[kind] {
