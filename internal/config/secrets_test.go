@@ -189,6 +189,26 @@ func TestSecretsInJSON(t *testing.T) {
 	}
 }
 
+// TestSecretsOnOneLine puts a canary into a line where something else is wrong.
+func TestSecretsOnOneLine(t *testing.T) {
+	for _, body := range []string{
+		`user "Bob" { password = "CaNaRy-1234567890" }`,
+		`user "default" { password = "CaNaRy-1234567890" }`,
+		`user "Bob" { hashed_password = "CaNaRy-1234567890" }`,
+		"user \"a\" { password = var.psk }\nuser \"a\" { password = \"CaNaRy-1234567890\" }",
+	} {
+		t.Run(body, func(t *testing.T) {
+			checkSecret(t, "main.jeos.hcl", "jeos {\n  site = \"s\"\n}\nimage \"i\" {\n  source = \"i\"\n}\n"+
+				"variable \"psk\" {\n  sensitive = true\n}\n"+secretVariables+"guest \"g\" {\n  image = image.i\n"+body+"\n}\n")
+		})
+	}
+	t.Run("JSON", func(t *testing.T) {
+		checkSecret(t, "main.jeos.hcl.json", `{"jeos": {"site": "s"}, "image": {"i": {"source": "i"}},`+"\n"+
+			`"variable": {"psk": {}, "list": {}, "object": {}, "objects": {}},`+"\n"+
+			`"guest": {"g": {"image": "${image.i}", "user": {"Bob": {"password": "CaNaRy-1234567890"}}}}}`+"\n")
+	})
+}
+
 // checkSecret looks for the canary in what is said of a site that does not load.
 func checkSecret(t *testing.T, name, text string) {
 	t.Helper()
