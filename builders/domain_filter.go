@@ -63,7 +63,8 @@ func (d *domain) editGuard(e *etree.Element, n config.NIC) {
 }
 
 // update returns a card of the running guest with its filter and its port as wanted, and "" for one that the files do not
-// have. What a card gets from its network is not said again for it, so that an isolated port is.
+// have. What a card gets from its network is not said again for it, so that an isolated port is. As long as a card is in
+// another network than the wanted one, nothing that guards it there is taken from it.
 func (d *domain) update(device string) (string, error) {
 	_, e, err := parseXML(device)
 	if err != nil {
@@ -71,6 +72,9 @@ func (d *domain) update(device string) (string, error) {
 	}
 	for _, n := range d.guest.NICs {
 		if e.Tag == "interface" && nicMAC(e) == n.MAC {
+			if nicSource(d.site, e) != "network."+n.Network && (n.Filter == nil || d.open(n)) {
+				return "", nil
+			}
 			d.editGuard(e, n)
 			if d.isolates[n.Network] && !d.open(n) {
 				child(e, "port").CreateAttr("isolated", "yes")

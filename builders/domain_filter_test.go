@@ -1,11 +1,13 @@
 package builders
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/beevik/etree"
 	"github.com/google/go-cmp/cmp"
 
+	"jeos/internal/config"
 	"jeos/plan"
 )
 
@@ -81,39 +83,62 @@ func TestUpdateCard(t *testing.T) {
 	}
 }
 
-// TestNoRestartKeepsGuards takes a card out of the files of a guest that runs on: until the restart it keeps its filter.
+// TestNoRestartKeepsGuards takes cards of guests that run on out of the files, or into another network: until the restart
+// they keep their filters and ports.
 func TestNoRestartKeepsGuards(t *testing.T) {
-	site := guardedSite()
-	inv := applied(build(t, site, guardedHost()))
-	inv.Devices = testDevices()
-	site.Guests[0].NICs = site.Guests[0].NICs[:1]
-	for range 2 {
-		p, err := Plan(site, inv, plan.Options{NoRestart: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, s := range p.Steps {
-			switch s.Verb {
-			case plan.UpdateDevice, plan.UndefineFilter:
-				t.Errorf("step %v of %s", s, s.Host)
-			case plan.DefineGuest:
-				inv.Domains[0].XML = s.XML
+	tests := map[string]struct {
+		edit func(*config.Site)
+		gone []string // filters, after the restart
+	}{
+		"removed": {func(s *config.Site) { s.Guests[0].NICs = s.Guests[0].NICs[:1] }, []string{"home-vpn.uplink"}},
+		"moved": {func(s *config.Site) {
+			n := &s.Guests[1].NICs[0]
+			n.Network, n.Via, n.Filter = "out", "", nil
+		}, []string{"home-web.lan"}},
+		"gateway's, moved": {func(s *config.Site) {
+			s.Networks[1].IsolatedPorts = true
+			n := s.Guests[0].NICs
+			n[0].Network, n[1].Network = "out", "lan"
+			n[1].Gateway = true
+		}, nil},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			site := guardedSite()
+			inv := applied(build(t, site, guardedHost()))
+			inv.Devices = testDevices()
+			tt.edit(site)
+			removed := func() (gone []string) {
+				p, err := Plan(site, inv, plan.Options{NoRestart: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, s := range p.Steps {
+					switch s.Verb {
+					case plan.UpdateDevice:
+						t.Errorf("step %v of %s", s, s.Host)
+					case plan.UndefineFilter:
+						gone = append(gone, s.Host)
+					case plan.DefineGuest:
+						d := slices.IndexFunc(inv.Domains, func(d plan.HostDomain) bool { return d.UUID == s.UUID })
+						inv.Domains[d].XML = s.XML
+					}
+				}
+				return gone
 			}
-		}
-	}
-	inv.Domains[0].LiveXML = plugIn(inv, inv.Domains[0].XML)
-	p, err := Plan(site, inv, plan.Options{NoRestart: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var gone []string
-	for _, s := range p.Steps {
-		if s.Verb == plan.UndefineFilter {
-			gone = append(gone, s.Host)
-		}
-	}
-	if diff := cmp.Diff([]string{"home-vpn.uplink"}, gone); diff != "" {
-		t.Errorf("filters removed after the restart (-want +got):\n%s", diff)
+			for range 2 {
+				if gone := removed(); len(gone) > 0 {
+					t.Errorf("filters removed before the restart: %v", gone)
+				}
+			}
+			inv.Bindings = nil
+			for i := range inv.Domains {
+				inv.Domains[i].LiveXML = plugIn(inv, inv.Domains[i].XML)
+			}
+			if diff := cmp.Diff(tt.gone, removed()); diff != "" {
+				t.Errorf("filters removed after the restart (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 
