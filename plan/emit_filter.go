@@ -17,10 +17,22 @@ func (d *differ) emitFilters() {
 				continue
 			}
 			c = Change{Addr: a, Action: Update, Attrs: differs.changes, Effect: differs.effect()}
+			for _, g := range d.attached(a) {
+				if g.waits() {
+					d.notice(a, "it changes at once, and %s may be cut off until it has been restarted", g.have.Addr)
+				}
+			}
 		}
 		d.steps.ready[a] = []int{d.steps.add(Step{Verb: DefineFilter, Addr: a, Host: w.Host, UUID: w.UUID, XML: w.XML})}
 		d.change(c)
 	}
+}
+
+// waits reports whether what a guest sends will only be what the files say after a restart that does not come now.
+func (g *guestDiff) waits() bool {
+	return g.on() && !g.stop && slices.ContainsFunc(slices.Concat(g.changes, g.pending), func(c AttrChange) bool {
+		return c.Effect == Restart && (strings.HasPrefix(c.Name, "nic.") || strings.HasPrefix(c.Name, "seed."))
+	})
 }
 
 // emitFilterRemoval removes a filter that is not in the files, once no guest uses it any more.

@@ -297,3 +297,45 @@ func TestUpdateFails(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// TestFilterAheadOfItsGuest changes a filter together with its guest: as the filter does not wait, it is said when the guest
+// does.
+func TestFilterAheadOfItsGuest(t *testing.T) {
+	const said = "it changes at once, and guest.web may be cut off until it has been restarted"
+	tests := map[string]struct {
+		attr      string
+		noRestart bool
+		want      []string
+	}{
+		"a card waits":       {"nic.lan", true, []string{said}},
+		"a seed waits":       {"seed.role", true, []string{said}},
+		"other things wait":  {"memory", true, nil},
+		"the guest restarts": {"nic.lan", false, nil},
+		"only the filter":    {"rules", true, nil},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			desired := site(guarded, setAttr(filterWeb, "rules", "accept"), func(m map[Addr]*Resource) {
+				if tt.attr != "rules" {
+					setAttr(web, tt.attr, "new")(m)
+				}
+			})
+			p, err := Diff(desired, applied(site(guarded), running), Options{NoRestart: tt.noRestart})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, n := range p.Notices {
+				if n.Addr == filterWeb {
+					got = append(got, n.Text)
+				}
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if !slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Addr == filterWeb }) {
+				t.Errorf("changes %v", p.Changes)
+			}
+		})
+	}
+}
