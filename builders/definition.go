@@ -44,6 +44,9 @@ func readDefinition(site string, root *etree.Element, m *mark) (*definition, err
 	if hasPort(devices, reportPort) {
 		d.attrs["report"] = "true"
 	}
+	if arguments := readArguments(root); arguments != "" {
+		d.attrs["arguments"] = arguments
+	}
 	d.readDisks(devices)
 	for _, read := range []func(*etree.Element) error{d.readNICs, d.readPassed} {
 		if err := read(devices); err != nil {

@@ -211,6 +211,7 @@ func (d *domain) edit(current string) (string, error) {
 	if err := d.editAccel(root); err != nil {
 		return "", err
 	}
+	removeArguments(root)
 	devices := child(root, "devices")
 	for _, edit := range []func(*etree.Element) error{d.editHostDevices, d.editNICs, d.editDisks, editReportPort} {
 		if err := edit(devices); err != nil {

@@ -184,6 +184,14 @@ func TestObserveDrift(t *testing.T) {
 			map[string]string{"share.x": "/a", "share.x#2": "/b"},
 		},
 		"redirected device": {device(`<redirdev bus="usb" type="spicevmc"/>`), map[string]string{"redirdev.1": "spicevmc usb"}},
+		"arguments for QEMU": {
+			func(t *testing.T, r *etree.Element) {
+				const namespace = `xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0"`
+				add(t, r, ".", `<qemu:commandline `+namespace+`><qemu:arg value="-netdev"/><qemu:arg value="user,id=n"/><qemu:env name="A" value="b"/></qemu:commandline>`)
+				add(t, r, ".", `<qemu:override `+namespace+`><qemu:device alias="net0"><qemu:frontend><qemu:property name="x" type="string" value="y"/></qemu:frontend></qemu:device></qemu:override>`)
+			},
+			map[string]string{"arguments": "-netdev user,id=n A=b x=y"},
+		},
 	}
 	list := build(t, testSite(), testHost())
 	for name, c := range cases {
@@ -198,7 +206,7 @@ func TestObserveDrift(t *testing.T) {
 				t.Errorf("differs from what is wanted in (-want +got):\n%s", diff)
 			}
 			for name := range c.want {
-				if _, wanted := attrValues(web.Attrs)[name]; !wanted && o.Detach[name] == "" {
+				if _, wanted := attrValues(web.Attrs)[name]; !wanted && name != "arguments" && o.Detach[name] == "" {
 					t.Errorf("%s cannot be detached", name)
 				}
 			}

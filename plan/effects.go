@@ -49,6 +49,7 @@ var rules = []Rule{
 	{KindGuest, "hostdev.*", Restart, true, "a device of the host"},
 	{KindGuest, "share.*", Restart, true, "a folder of the host"},
 	{KindGuest, "redirdev.*", Restart, true, "a redirected device"},
+	{KindGuest, "arguments", Restart, true, "arguments for QEMU that libvirt passes on as they are"},
 	{KindGuest, "seed.network", Restart, false, "network configuration, which every boot applies"},
 	{KindGuest, "seed.disks", Restart, false, "mount points, which every boot applies"},
 	{KindGuest, "seed.hostname", Restart, false, "the guest's own name, which every boot applies"},
@@ -74,6 +75,7 @@ var drifts = map[string]string{
 	"guest.hostdev.*":  "the guest has a device of the host that may lead out past its networks",
 	"guest.share.*":    "the guest sees files of the host",
 	"guest.redirdev.*": "the guest has a device that may lead out past its networks",
+	"guest.arguments":  "the guest may have devices that lead out past its networks",
 }
 
 // Drift says what it means that somebody changed the attribute by hand, in a sentence without its full stop. It is empty for
