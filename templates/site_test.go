@@ -114,13 +114,14 @@ func variants(t *testing.T) map[string]guest {
 	}
 }
 
-// hostileWifi has names of networks and passphrases that no file must take for something else.
+// hostileWifi has names of networks and passphrases that no file must take for something else. The first one is as long as one
+// can be: 63 characters.
 var hostileWifi = `
 	lan     = uplink
 	country = "DE"
 	mac     = "02:AA:BB:00:00:00"
 	wifi "he said \"hi\" # ; \\" {
-		psk    = sensitive("~!@#$%^&*()_+{}|:\"<>?` + "`" + `-=[]\\;',./ abc \"quoted\" 'single' #$")
+		psk    = sensitive("~!@#$%^&*()_+{}|:\"<>?` + "`" + `-=[]\\;',./ abc \"quoted\" 'single' #$ =;|&!")
 		bssid  = ["00:11:22:aa:bb:cc"]
 		hidden = true
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 
@@ -192,6 +193,25 @@ func TestDropped(t *testing.T) {
 				t.Errorf("notice: %+v", last)
 			}
 		})
+	}
+}
+
+// TestConcern checks that what is kept although it is not good is told.
+func TestConcern(t *testing.T) {
+	for _, text := range []string{"comp-lzo", "comp-lzo yes", "compress lzo", "compress lz4-v2", "tls-cipher DEFAULT:@SECLEVEL=0"} {
+		p, notices, problems := openvpn.Parse([]byte(minimal+text+"\n"), nil)
+		if len(problems) > 0 || !strings.Contains(p.Settings, strings.Fields(text)[0]) {
+			t.Fatalf("%s: settings %q, problems %+v", text, p.Settings, problems)
+		}
+		last := notices[len(notices)-1]
+		if last.Directive != strings.Fields(text)[0] || last.Routine || !strings.HasSuffix(last.Reason, ".") {
+			t.Errorf("%s: notice %+v", text, last)
+		}
+	}
+	for _, text := range []string{"comp-lzo no", "compress"} {
+		if _, notices, problems := openvpn.Parse([]byte(minimal+text+"\n"), nil); len(problems) > 0 || slices.ContainsFunc(notices, func(n openvpn.Notice) bool { return !n.Routine }) {
+			t.Errorf("%s: notices %+v, problems %+v", text, notices, problems)
+		}
 	}
 }
 
