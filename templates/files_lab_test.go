@@ -97,6 +97,37 @@ network:
 	}
 }
 
+// TestLabRadioDown takes a card of PCI from its driver when the guest goes down, and at no other time. The kernel's folders are
+// made by hand: no radio that can be had here is on PCI.
+func TestLabRadioDown(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "radio"), []byte(render(t, wifiGuest(t)).content(t, "/usr/local/lib/jeos/radio")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ bus, state, want string }{
+		{"pci", "stopping", "0000:00:05.0"},
+		{"pci", "running", ""},
+		{"usb", "stopping", ""},
+	} {
+		got := inGuestImage(t, dir, "sh", "-euc", `
+			mount -t tmpfs sys /sys
+			card=/sys/devices/pci0000:00/0000:00:05.0
+			mkdir -p $card/net/wlan0 /sys/bus/$1/drivers/card /sys/class/net
+			ln -s /sys/bus/$1 $card/subsystem
+			ln -s /sys/bus/$1/drivers/card $card/driver
+			ln -s $card $card/net/wlan0/device
+			ln -s $card/net/wlan0 /sys/class/net/wlan0
+			rm /usr/bin/systemctl
+			printf '#!/bin/sh\necho %s\n' $2 >/usr/bin/systemctl
+			chmod +x /usr/bin/systemctl
+			sh /mnt/radio down
+			cat $card/driver/unbind 2>/dev/null || :`, "sh", tt.bus, tt.state)
+		if strings.TrimSpace(got) != tt.want {
+			t.Errorf("%s, %s: taken from its driver: %q, want %q", tt.bus, tt.state, got, tt.want)
+		}
+	}
+}
+
 // inGuestImage runs a command in the file tree of the test guest, with dir at /mnt.
 func inGuestImage(t *testing.T, dir string, command ...string) string {
 	t.Helper()
