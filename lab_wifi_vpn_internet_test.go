@@ -1,4 +1,4 @@
-//go:build lab
+//go:build lab && all
 
 package main_test
 
