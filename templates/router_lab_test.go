@@ -70,6 +70,22 @@ func TestLabRouter(t *testing.T) {
 	if out, err := l.wifi.try("/usr/local/lib/jeos/router", "check"); err != nil || out != "closed\n" {
 		t.Errorf("the guard says %q, %v", out, err)
 	}
+	untranslated := func() int {
+		beyond.take()
+		for range 3 {
+			unix.Write(fd, ethernet(hardware(wifiMAC), hardware(uplinkMAC), 0x800, udp(own4, server.String(), 4002, 1194, tagged("T"))))
+			time.Sleep(100 * time.Millisecond)
+		}
+		return beyond.take().counts["T"]
+	}
+	l.wifi.run("nft", "flush", "table", "ip", "jeos")
+	if n := untranslated(); n > 0 {
+		t.Errorf("%d packets leave with the address that the client has inside", n)
+	}
+	l.wifi.run("nft", "flush", "chain", "inet", "jeos", "postrouting")
+	if untranslated() == 0 {
+		t.Error("no packet leaves with the address that the client has inside, although nothing stops it: the test is blind")
+	}
 	l.wifi.run("nft", "flush", "ruleset")
 	if out, err := l.wifi.try("/usr/local/lib/jeos/router", "check"); err == nil {
 		t.Errorf("without rules the guard says %q", out)
