@@ -70,7 +70,9 @@ func TestLabRouter(t *testing.T) {
 	if out, err := l.wifi.try("/usr/local/lib/jeos/router", "check"); err != nil || out != "closed\n" {
 		t.Errorf("the guard says %q, %v", out, err)
 	}
-	untranslated := func() int {
+	// As long as the radio has no address, the kernel translates to one of another card.
+	l.wifi.sh("ip -4 address flush dev wlan0; ip -4 route add default via 192.168.43.1 dev wlan0 onlink; ip neigh replace 192.168.43.1 lladdr 02:00:00:00:01:00 dev wlan0 nud permanent")
+	inside := func() int {
 		beyond.take()
 		for range 3 {
 			unix.Write(fd, ethernet(hardware(wifiMAC), hardware(uplinkMAC), 0x800, udp(own4, server.String(), 4002, 1194, tagged("T"))))
@@ -78,14 +80,14 @@ func TestLabRouter(t *testing.T) {
 		}
 		return beyond.take().counts["T"]
 	}
-	l.wifi.run("nft", "flush", "table", "ip", "jeos")
-	if n := untranslated(); n > 0 {
-		t.Errorf("%d packets leave with the address that the client has inside", n)
+	if n := inside(); n > 0 {
+		t.Errorf("%d packets leave with an address of the inside", n)
 	}
 	l.wifi.run("nft", "flush", "chain", "inet", "jeos", "postrouting")
-	if untranslated() == 0 {
-		t.Error("no packet leaves with the address that the client has inside, although nothing stops it: the test is blind")
+	if inside() == 0 {
+		t.Error("no packet leaves with an address of the inside, although nothing stops it: the test is blind")
 	}
+	l.wifi.run("ip", "address", "add", "192.168.43.2/24", "dev", "wlan0")
 	l.wifi.run("nft", "flush", "ruleset")
 	if out, err := l.wifi.try("/usr/local/lib/jeos/router", "check"); err == nil {
 		t.Errorf("without rules the guard says %q", out)
