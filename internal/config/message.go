@@ -77,7 +77,7 @@ func (s *lineSearch) match(d *hcl.Diagnostic) bool {
 
 // secretRE finds what may be a secret in HCL and JSON: texts that sensitive is called with or that a password is set to, and
 // URLs that may have a password in them; for http the user may be one, too.
-var secretRE = regexp.MustCompile(`\bsensitive\([^)\n]*"|(?i:pass|pasw|psk|secret)\w*"?\s*[=:]\s*"[^$"]|` +
+var secretRE = regexp.MustCompile(`\bsensitive\([^)\n]*"|(?i:pass|pasw|psk|secret)\w*"?\s*[=:]\s*"(?:[^$"]|\$[^{])|` +
 	`(https?:\\?/\\?/[^"\n]*|:\\?/\\?/[^/?#\s"@]*:[^"\n]*)@`)
 
 // concealSecrets hides the source of diagnostics whose lines hold what may be a secret.

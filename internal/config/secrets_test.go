@@ -194,6 +194,7 @@ func TestSecretsOnOneLine(t *testing.T) {
 	for _, body := range []string{
 		`user "Bob" { password = "CaNaRy-1234567890" }`,
 		`user "default" { password = "CaNaRy-1234567890" }`,
+		`user "Bob" { password = "$CaNaRy-1234567890" }`,
 		`user "Bob" { hashed_password = "CaNaRy-1234567890" }`,
 		"user \"a\" { password = var.psk }\nuser \"a\" { password = \"CaNaRy-1234567890\" }",
 	} {
