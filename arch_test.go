@@ -29,6 +29,7 @@ var layers = map[string]struct{ ours, modules []string }{
 	"jeos/internal/openvpn":  {},
 	"jeos/internal/topology": {ours: []string{"internal/config"}},
 	"jeos/internal/roles":    {ours: []string{"internal/escape", "internal/words"}, modules: []string{"github.com/hashicorp/hcl/v2", "github.com/zclconf/go-cty"}},
+	"jeos/internal/wire":     {modules: []string{"golang.org/x/sys"}},
 	"jeos/internal/words":    {modules: []string{"github.com/hashicorp/hcl/v2", "github.com/zclconf/go-cty", "github.com/agext/levenshtein"}},
 	"jeos/internal/cli": {ours: []string{"plan", "builders", "internal/config", "internal/diag", "internal/images", "internal/topology", "internal/roles", "templates"},
 		modules: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/rs/zerolog", "github.com/vbauerster/mpb/v8", "golang.org/x/term", "github.com/gofrs/flock", "github.com/google/renameio/v2", "github.com/hashicorp/hcl/v2", "github.com/zclconf/go-cty", "github.com/rogpeppe/go-internal/diff"}},
@@ -89,7 +90,7 @@ func TestFakeIsNotShipped(t *testing.T) {
 	if len(deps) < 50 {
 		t.Fatalf("go list names only %d packages", len(deps))
 	}
-	for _, path := range []string{"jeos/internal/fakevirt", "jeos/internal/images/imagestest", "testing", "pgregory.net/rapid"} {
+	for _, path := range []string{"jeos/internal/fakevirt", "jeos/internal/images/imagestest", "jeos/internal/wire", "testing", "pgregory.net/rapid"} {
 		if slices.Contains(deps, path) {
 			t.Errorf("the binary holds %s", path)
 		}

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"jeos/internal/wire"
 )
 
 // capture sees every frame that comes in by an interface: what the machine at the other end of the cable has sent.
@@ -110,7 +112,7 @@ func (c *capture) settle() {
 	case <-c.marks:
 	default:
 	}
-	mark := ethernet([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, []byte{2, 0, 0, 0, 0, 1}, markType, make([]byte, 46))
+	mark := wire.Ethernet([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, []byte{2, 0, 0, 0, 0, 1}, markType, make([]byte, 46))
 	for range 100 {
 		unix.Write(c.send, mark)
 		select {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"jeos/internal/wire"
 )
 
 // The two guards of the gateway guest that keep packets in, each without the help of the other.
@@ -215,7 +217,7 @@ func (p *provocation) startFlows() *prober {
 // advertise is what a router beyond the uplink says about itself.
 func (p *provocation) advertise() {
 	router := linkLocal(wifiMAC).String()
-	p.inject(ethernet(hardware("33:33:00:00:00:01"), hardware(wifiMAC), 0x86dd, advertisement(router, "2001:db8:bad::")))
+	p.inject(wire.Ethernet(hardware("33:33:00:00:00:01"), hardware(wifiMAC), 0x86dd, wire.RouterAdvertisement(router, "2001:db8:bad::")))
 }
 
 // connected is the time while the tunnel works.
@@ -227,10 +229,10 @@ func (p *provocation) connected() {
 		to := hardware(uplinkMAC)
 		for range 3 {
 			for _, address := range []string{"10.8.0.2", "10.66.0.2", "10.66.0.3"} {
-				p.inject(ethernet(to, from, 0x800, tcp("10.64.0.2", address, 80, 4100, syn|ack, "")))
-				p.inject(ethernet(to, from, 0x800, udp("10.64.0.2", address, 80, 4100, "")))
-				p.inject(ethernet(to, from, 0x800, ping("10.64.0.2", address, "")))
-				p.inject(ethernet(hardware("ff:ff:ff:ff:ff:ff"), from, 0x806, arpRequest(from, "10.64.0.2", address)))
+				p.inject(wire.Ethernet(to, from, 0x800, wire.TCP("10.64.0.2", address, 80, 4100, wire.SYN|wire.ACK, "")))
+				p.inject(wire.Ethernet(to, from, 0x800, wire.UDP("10.64.0.2", address, 80, 4100, "")))
+				p.inject(wire.Ethernet(to, from, 0x800, wire.Ping("10.64.0.2", address, "")))
+				p.inject(wire.Ethernet(hardware("ff:ff:ff:ff:ff:ff"), from, 0x806, wire.ARPRequest(from, "10.64.0.2", address)))
 			}
 			time.Sleep(100 * time.Millisecond)
 		}

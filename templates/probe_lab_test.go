@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"jeos/internal/wire"
 )
 
 // probe is a frame that a guest sends again and again. Its text names the class of leak that it is about.
@@ -29,60 +31,60 @@ func insideProbes(mac, gateway net.HardwareAddr) (all []probe) {
 		if p[0]>>4 == 6 {
 			kind = unix.ETH_P_IPV6
 		}
-		all = append(all, probe{tag, ethernet(gateway, mac, kind, p)})
+		all = append(all, probe{tag, wire.Ethernet(gateway, mac, kind, p)})
 	}
 	pair := func(tag, target string) { // of the ways in which one talks to a target
 		own := own4
 		if strings.Contains(target, ":") {
 			own = own6
 		}
-		add(tag, udp(own, target, 4001, 9999, tagged(tag)))
-		add(tag, tcp(own, target, 4002, 80, syn, tagged(tag)))
-		add(tag, ping(own, target, tagged(tag)))
+		add(tag, wire.UDP(own, target, 4001, 9999, tagged(tag)))
+		add(tag, wire.TCP(own, target, 4002, 80, wire.SYN, tagged(tag)))
+		add(tag, wire.Ping(own, target, tagged(tag)))
 	}
 	pair("plain", target4)
 	pair("plain", "10.64.0.2")     // the router
 	pair("plain", "198.51.100.10") // the server of the tunnel
-	add("plain", udp(own4, "198.51.100.10", 4003, 1194, tagged("plain")))
+	add("plain", wire.UDP(own4, "198.51.100.10", 4003, 1194, tagged("plain")))
 	pair("L10", target6)
 	pair("L10", "fd64::2")
-	add("L10", udp(own6, "2001:db8:5::10", 4003, 1194, tagged("L10")))
-	add("L6", udp(own4, unpinned, 4003, 1194, tagged("L6")))
+	add("L10", wire.UDP(own6, "2001:db8:5::10", 4003, 1194, tagged("L10")))
+	add("L6", wire.UDP(own4, unpinned, 4003, 1194, tagged("L6")))
 	for _, resolver := range []string{publicDNS, "10.64.0.2", "192.168.43.1", "198.51.100.10"} {
-		add("L13", udp(own4, resolver, 4004, 53, tagged("L13")))
-		add("L13", tcp(own4, resolver, 4004, 53, syn, tagged("L13")))
+		add("L13", wire.UDP(own4, resolver, 4004, 53, tagged("L13")))
+		add("L13", wire.TCP(own4, resolver, 4004, 53, wire.SYN, tagged("L13")))
 	}
-	add("L13", udp(own6, publicDNS6, 4004, 53, tagged("L13")))
+	add("L13", wire.UDP(own6, publicDNS6, 4004, 53, tagged("L13")))
 	for _, port := range []uint16{853, 443} {
-		add("L14", tcp(own4, publicDNS, 4005, port, syn, tagged("L14")))
-		add("L14", udp(own4, publicDNS, 4005, port, tagged("L14")))
+		add("L14", wire.TCP(own4, publicDNS, 4005, port, wire.SYN, tagged("L14")))
+		add("L14", wire.UDP(own4, publicDNS, 4005, port, tagged("L14")))
 	}
 	for _, proto := range []byte{4, 41, 47, 50, 51, 132, 253} {
-		add("L19", packet(own4, target4, proto, 64, []byte(tagged("L19")+"........")))
-		add("L19", packet(own6, target6, proto, 64, []byte(tagged("L19")+"........")))
+		add("L19", wire.IP(own4, target4, proto, 64, []byte(tagged("L19")+"........")))
+		add("L19", wire.IP(own6, target6, proto, 64, []byte(tagged("L19")+"........")))
 	}
 	for _, group := range []string{"224.0.0.251", "239.255.255.250", "255.255.255.255", "10.66.0.255", "10.64.0.255"} {
-		add("L20", udp(own4, group, 5353, 5353, tagged("L20")))
-		add("L20", udp(own4, group, 68, 67, tagged("L20")))
+		add("L20", wire.UDP(own4, group, 5353, 5353, tagged("L20")))
+		add("L20", wire.UDP(own4, group, 68, 67, tagged("L20")))
 	}
-	add("L20", udp(own6, "ff02::fb", 5353, 5353, tagged("L20")))
-	add("L20", udp(own6, "ff05::1:3", 546, 547, tagged("L20")))
+	add("L20", wire.UDP(own6, "ff02::fb", 5353, 5353, tagged("L20")))
+	add("L20", wire.UDP(own6, "ff05::1:3", 546, 547, tagged("L20")))
 	for _, kind := range []uint16{0x88cc, 0x88b5, 0x8863, 0x888e} {
-		all = append(all, probe{"L20", ethernet(gateway, mac, kind, []byte(tagged("L20")+strings.Repeat(".", 46)))})
+		all = append(all, probe{"L20", wire.Ethernet(gateway, mac, kind, []byte(tagged("L20")+strings.Repeat(".", 46)))})
 	}
 	tag := binary.BigEndian.AppendUint16([]byte{0, 5}, unix.ETH_P_IP)
-	all = append(all, probe{"L20", ethernet(gateway, mac, 0x8100, append(tag, udp(own4, target4, 4001, 9999, tagged("L20"))...))})
+	all = append(all, probe{"L20", wire.Ethernet(gateway, mac, 0x8100, append(tag, wire.UDP(own4, target4, 4001, 9999, tagged("L20"))...))})
 	for _, src := range []string{"10.64.0.3", "10.64.0.2", "10.8.0.2", "203.0.113.5", "127.0.0.1"} {
-		add("L21", udp(src, target4, 4006, 9999, tagged("L21")))
-		add("L21", tcp(src, target4, 4006, 80, syn, tagged("L21")))
-		add("L21", ping(src, target4, tagged("L21")))
+		add("L21", wire.UDP(src, target4, 4006, 9999, tagged("L21")))
+		add("L21", wire.TCP(src, target4, 4006, 80, wire.SYN, tagged("L21")))
+		add("L21", wire.Ping(src, target4, tagged("L21")))
 	}
 	for _, src := range []string{"fd64::3", "fd08::2", "2001:db8:1::5", "::ffff:10.66.0.3"} {
-		add("L21", udp(src, target6, 4006, 9999, tagged("L21")))
+		add("L21", wire.UDP(src, target6, 4006, 9999, tagged("L21")))
 	}
-	add("L23", packet(own4, target4, unix.IPPROTO_UDP, 1, udp(own4, target4, 4007, 33434, tagged("L23"))[20:]))
-	add("L23", udp(own4, target4, 4007, 9999, tagged("L23")+strings.Repeat(".", 1460)))
-	add("L25", udp(own4, bypassed, 4008, 9999, tagged("L25")))
+	add("L23", wire.IP(own4, target4, unix.IPPROTO_UDP, 1, wire.UDP(own4, target4, 4007, 33434, tagged("L23"))[20:]))
+	add("L23", wire.UDP(own4, target4, 4007, 9999, tagged("L23")+strings.Repeat(".", 1460)))
+	add("L25", wire.UDP(own4, bypassed, 4008, 9999, tagged("L25")))
 	return all
 }
 

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"jeos/internal/wire"
 )
 
 // TestLabRouter sends from the vpn guest, without any of its guards, all that it should not send, and looks at what the
@@ -30,22 +32,22 @@ func TestLabRouter(t *testing.T) {
 		if p[0]>>4 == 6 {
 			kind = 0x86dd
 		}
-		frames = append(frames, ethernet(hardware(wifiMAC), hardware(uplinkMAC), kind, p))
+		frames = append(frames, wire.Ethernet(hardware(wifiMAC), hardware(uplinkMAC), kind, p))
 	}
 	const own4, own6 = "10.64.0.3", "fd64::3"
 	for _, target := range []string{target4, publicDNS, "192.168.43.1", unpinned} {
-		add(udp(own4, target, 4001, 53, tagged("R")))
-		add(udp(own4, target, 4001, 1194, tagged("R")))
-		add(tcp(own4, target, 4001, 80, syn, tagged("R")))
-		add(ping(own4, target, tagged("R")))
-		add(packet(own4, target, 47, 64, []byte(tagged("R")+"........")))
+		add(wire.UDP(own4, target, 4001, 53, tagged("R")))
+		add(wire.UDP(own4, target, 4001, 1194, tagged("R")))
+		add(wire.TCP(own4, target, 4001, 80, wire.SYN, tagged("R")))
+		add(wire.Ping(own4, target, tagged("R")))
+		add(wire.IP(own4, target, 47, 64, []byte(tagged("R")+"........")))
 	}
-	add(udp(own4, server.String(), 4001, 1195, tagged("R")))
-	add(tcp(own4, server.String(), 4001, 1194, syn, tagged("R")))
-	add(udp("10.64.0.77", server.String(), 4001, 1194, tagged("R"))) // not the client's address
-	add(udp("10.66.0.3", server.String(), 4001, 1194, tagged("R")))  // a guest behind it
-	add(udp(own6, target6, 4001, 1194, tagged("R")))
-	add(ping(own6, target6, tagged("R")))
+	add(wire.UDP(own4, server.String(), 4001, 1195, tagged("R")))
+	add(wire.TCP(own4, server.String(), 4001, 1194, wire.SYN, tagged("R")))
+	add(wire.UDP("10.64.0.77", server.String(), 4001, 1194, tagged("R"))) // not the client's address
+	add(wire.UDP("10.66.0.3", server.String(), 4001, 1194, tagged("R")))  // a guest behind it
+	add(wire.UDP(own6, target6, 4001, 1194, tagged("R")))
+	add(wire.Ping(own6, target6, tagged("R")))
 	fd := 0
 	l.vpn.inside(func() (err error) {
 		fd, err = openPacketSocket("uplink")
@@ -58,7 +60,7 @@ func TestLabRouter(t *testing.T) {
 			for _, f := range frames {
 				unix.Write(fd, f)
 			}
-			unix.Write(fd, ethernet(hardware(wifiMAC), hardware(uplinkMAC), 0x800, udp(own4, server.String(), 4001, 1194, "encrypted")))
+			unix.Write(fd, wire.Ethernet(hardware(wifiMAC), hardware(uplinkMAC), 0x800, wire.UDP(own4, server.String(), 4001, 1194, "encrypted")))
 			time.Sleep(100 * time.Millisecond)
 		}
 		return beyond.take()
@@ -75,7 +77,7 @@ func TestLabRouter(t *testing.T) {
 	inside := func() int {
 		beyond.take()
 		for range 3 {
-			unix.Write(fd, ethernet(hardware(wifiMAC), hardware(uplinkMAC), 0x800, udp(own4, server.String(), 4002, 1194, tagged("T"))))
+			unix.Write(fd, wire.Ethernet(hardware(wifiMAC), hardware(uplinkMAC), 0x800, wire.UDP(own4, server.String(), 4002, 1194, tagged("T"))))
 			time.Sleep(100 * time.Millisecond)
 		}
 		return beyond.take().counts["T"]
@@ -120,7 +122,7 @@ func TestLabAdvertisedRouter(t *testing.T) {
 		}
 		router := linkLocal(wifiMAC).String()
 		for range 5 {
-			l.inject(ethernet(hardware("33:33:00:00:00:01"), hardware(wifiMAC), 0x86dd, advertisement(router, "2001:db8:bad::")))
+			l.inject(wire.Ethernet(hardware("33:33:00:00:00:01"), hardware(wifiMAC), 0x86dd, wire.RouterAdvertisement(router, "2001:db8:bad::")))
 			time.Sleep(100 * time.Millisecond)
 		}
 		known := strings.Split(before, "\n")

@@ -1,6 +1,6 @@
-//go:build lab
-
-package templates_test
+// Package wire makes Ethernet frames by hand, so that a test can send some that are as wrong as a hostile guest's would be.
+// Only tests use it.
+package wire
 
 import (
 	"encoding/binary"
@@ -9,15 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Ethernet frames are made by hand, so that they can be as wrong as a hostile guest would make them.
-
-func ethernet(dst, src []byte, kind uint16, payload []byte) []byte {
+// Ethernet makes a frame of an EtherType.
+func Ethernet(dst, src []byte, kind uint16, payload []byte) []byte {
 	frame := append(append([]byte{}, dst...), src...)
 	return append(binary.BigEndian.AppendUint16(frame, kind), payload...)
 }
 
-// packet makes an IPv4 or IPv6 packet, by the family of its addresses.
-func packet(src, dst string, proto byte, ttl byte, payload []byte) []byte {
+// IP makes an IPv4 or IPv6 packet, by the family of its addresses.
+func IP(src, dst string, proto byte, ttl byte, payload []byte) []byte {
 	from, to := netip.MustParseAddr(src), netip.MustParseAddr(dst)
 	if from.Is6() {
 		b := []byte{0x60, 0, 0, 0}
@@ -34,8 +33,8 @@ func packet(src, dst string, proto byte, ttl byte, payload []byte) []byte {
 	return append(b, payload...)
 }
 
-// summed puts the checksum of a transport protocol to its place.
-func summed(src, dst string, proto byte, at int, b []byte) []byte {
+// Sum puts the checksum of a transport protocol to its place, and returns the same bytes.
+func Sum(src, dst string, proto byte, at int, b []byte) []byte {
 	from, to := netip.MustParseAddr(src), netip.MustParseAddr(dst)
 	if proto == unix.IPPROTO_ICMP {
 		binary.BigEndian.PutUint16(b[at:], checksum(b))
@@ -62,47 +61,51 @@ func checksum(b []byte) uint16 {
 	return ^uint16(sum)
 }
 
-func udp(src, dst string, from, to uint16, data string) []byte {
+// UDP makes a datagram of IPv4 or IPv6.
+func UDP(src, dst string, from, to uint16, data string) []byte {
 	b := binary.BigEndian.AppendUint16(nil, from)
 	b = binary.BigEndian.AppendUint16(b, to)
 	b = binary.BigEndian.AppendUint16(b, uint16(8+len(data)))
 	b = append(append(b, 0, 0), data...)
-	return packet(src, dst, unix.IPPROTO_UDP, 64, summed(src, dst, unix.IPPROTO_UDP, 6, b))
+	return IP(src, dst, unix.IPPROTO_UDP, 64, Sum(src, dst, unix.IPPROTO_UDP, 6, b))
 }
 
+// Flags of TCP.
 const (
-	syn = 0x02
-	ack = 0x10
+	SYN = 0x02
+	ACK = 0x10
 )
 
-func tcp(src, dst string, from, to uint16, flags byte, data string) []byte {
+// TCP makes a segment without options in a packet of IPv4 or IPv6.
+func TCP(src, dst string, from, to uint16, flags byte, data string) []byte {
 	b := binary.BigEndian.AppendUint16(nil, from)
 	b = binary.BigEndian.AppendUint16(b, to)
 	b = append(b, 0, 0, 0, 1, 0, 0, 0, 1, 5<<4, flags, 0xff, 0xff, 0, 0, 0, 0)
 	b = append(b, data...)
-	return packet(src, dst, unix.IPPROTO_TCP, 64, summed(src, dst, unix.IPPROTO_TCP, 16, b))
+	return IP(src, dst, unix.IPPROTO_TCP, 64, Sum(src, dst, unix.IPPROTO_TCP, 16, b))
 }
 
-func ping(src, dst string, data string) []byte {
+// Ping makes an echo request of ICMP or ICMPv6.
+func Ping(src, dst string, data string) []byte {
 	kind, proto := byte(8), byte(unix.IPPROTO_ICMP)
 	if netip.MustParseAddr(dst).Is6() {
 		kind, proto = 128, unix.IPPROTO_ICMPV6
 	}
 	b := append([]byte{kind, 0, 0, 0, 0, 1, 0, 1}, data...)
-	return packet(src, dst, proto, 64, summed(src, dst, proto, 2, b))
+	return IP(src, dst, proto, 64, Sum(src, dst, proto, 2, b))
 }
 
-// arpRequest asks who has an address.
-func arpRequest(mac []byte, src, dst string) []byte {
+// ARPRequest asks who has an address.
+func ARPRequest(mac []byte, src, dst string) []byte {
 	b := []byte{0, 1, 8, 0, 6, 4, 0, 1}
 	b = append(append(b, mac...), netip.MustParseAddr(src).AsSlice()...)
 	return append(append(b, 0, 0, 0, 0, 0, 0), netip.MustParseAddr(dst).AsSlice()...)
 }
 
-// advertisement is that of a router, which offers itself and a prefix.
-func advertisement(src, prefix string) []byte {
+// RouterAdvertisement is what a router says that offers itself and a prefix.
+func RouterAdvertisement(src, prefix string) []byte {
 	b := []byte{134, 0, 0, 0, 64, 0, 0x07, 0x08, 0, 0, 0, 0, 0, 0, 0, 0}
 	b = append(b, 3, 4, 64, 0xc0, 0, 0, 0x0e, 0x10, 0, 0, 0x0e, 0x10, 0, 0, 0, 0)
 	b = append(b, netip.MustParseAddr(prefix).AsSlice()...)
-	return packet(src, "ff02::1", unix.IPPROTO_ICMPV6, 255, summed(src, "ff02::1", unix.IPPROTO_ICMPV6, 2, b))
+	return IP(src, "ff02::1", unix.IPPROTO_ICMPV6, 255, Sum(src, "ff02::1", unix.IPPROTO_ICMPV6, 2, b))
 }
