@@ -3,6 +3,9 @@
 package main_test
 
 import (
+	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,8 +16,12 @@ func TestLabWifiVPNGuards(t *testing.T) {
 	w := newWifiVPN(t)
 	w.run(0, "apply", "--auto-approve", "--require-probes")
 	w.mustReach()
-	w.matrix(everySet(guestRules, guestRoutes, hostFilter, routerRules), tunnelEnds...)
-	w.ports()
+	guards := []guard{guestRules, guestRoutes, hostFilter, routerRules}
+	w.matrix(everySet(guards...), tunnelEnds...)
+	w.matrix(slices.DeleteFunc(everySet(guards...), func(c combination) bool { return len(c.removed) > 1 && len(c.removed) < len(guards) }), slowEnds...)
+	w.workloadForges()
+	w.gatewayForges()
+	w.moved()
 	w.report()
 }
 
@@ -44,42 +51,6 @@ func everySet(guards ...guard) []combination {
 	return list
 }
 
-// ports has one workload call the other one, with what keeps them apart removed in turn: the isolated ports of the bridge,
-// and the filters on their cards.
-func (w *wifiVPN) ports() {
-	w.t.Helper()
-	call := func() {
-		w.in("web", "ip neigh flush dev lan; ping -c 3 -W 1 "+w.address("mail")+"; true")
-	}
-	isolated := func(how string) {
-		for _, g := range []string{"web", "mail"} {
-			command(w.t, "bridge", "link", "set", "dev", w.port(g, "lan"), "isolated", how)
-		}
-	}
-	w.quiet("a workload calls the other", "", call)
-	isolated("off")
-	w.quiet("a workload calls the other", "isolated ports", call)
-	isolated("on")
-	for _, g := range []string{"web", "mail"} {
-		w.unfilter(g, "lan")
-	}
-	w.quiet("a workload calls the other", "host filters", call)
-	isolated("off")
-	w.watch("a workload calls the other", "isolated ports, host filters", call)
-	if frames, _ := w.eyes.leaked(toMail); frames == 0 {
-		w.t.Error("nothing of one workload came to the other with all guards removed, so it would not be noticed")
-	}
-	isolated("on")
-	w.run(0, "apply", "--auto-approve")
-	w.mustBeEmpty()
-}
-
-// address returns the IPv4 address of a workload.
-func (w *wifiVPN) address(guest string) string {
-	w.t.Helper()
-	return w.in(guest, "ip -4 -o address show dev lan | sed -n 's/.* inet \\([0-9.]*\\).*/\\1/p'")
-}
-
 // port returns the host's end of a network card.
 func (w *wifiVPN) port(guest, nic string) string {
 	w.t.Helper()
@@ -98,13 +69,13 @@ func TestLabWifiVPNBoots(t *testing.T) {
 	w.mustReach()
 	for _, guest := range []string{"vpn", "wifi"} {
 		w.reset(guest)
-		w.quiet("reboot of "+guest, "", func() {
+		w.quiet(event{"L9", "reboot of " + guest, ""}, func() {
 			w.in(guest, "(sleep 1; systemctl reboot) >/dev/null 2>&1 &")
 			time.Sleep(bootBegins)
 			w.awaitReady()
 		})
 		w.mustReach()
-		w.quiet("end of "+guest, "", func() {
+		w.quiet(event{"L9", "end of " + guest, ""}, func() {
 			virsh(w.t, "destroy", w.domain(guest))
 			time.Sleep(settle)
 			w.run(0, "apply", "--auto-approve", "--require-probes")
@@ -113,6 +84,7 @@ func TestLabWifiVPNBoots(t *testing.T) {
 	}
 	w.unguarded()
 	w.failover()
+	w.unprovisioned()
 	w.coldStart()
 	w.report()
 }
@@ -122,7 +94,7 @@ const bootBegins = 10 * time.Second
 
 // reset resets a guest as a button does, under traffic.
 func (w *wifiVPN) reset(guest string) {
-	w.quiet("reset of "+guest, "", func() {
+	w.quiet(event{"L9", "reset of " + guest, ""}, func() {
 		virsh(w.t, "reset", w.domain(guest))
 		time.Sleep(bootBegins)
 		w.awaitReady()
@@ -133,7 +105,7 @@ func (w *wifiVPN) reset(guest string) {
 // coldStart ends all guests at once and starts them as a host does that boots without jeos: in no order, and here in the
 // worst one, so that the workloads are up long before their gateways.
 func (w *wifiVPN) coldStart() {
-	w.quiet("cold start", "", func() {
+	w.quiet(event{"L9", "cold start", ""}, func() {
 		for _, g := range []string{"wifi", "vpn", "web", "mail"} {
 			virsh(w.t, "destroy", w.domain(g))
 		}
@@ -147,41 +119,107 @@ func (w *wifiVPN) coldStart() {
 }
 
 // unguarded boots the vpn guest without its rules, as if they had been forgotten: it forwards nothing. With forwarding on and
-// no filter on the host this is seen.
+// no filter on the host this is seen. In the end it goes back to a snapshot from the time without rules.
 func (w *wifiVPN) unguarded() {
 	w.t.Helper()
 	// Its role brings the unit back at every boot, so a condition that never holds has to keep it from its work.
 	const forget = "/etc/systemd/system/jeos-gateway.service.d/forget.conf"
+	const guestGuards = "guest rules, guest routes"
+	noRules := func() {
+		if rules := w.in("vpn", "nft list ruleset"); rules != "" {
+			w.t.Errorf("the vpn guest has rules, so that nothing is proved:\n%s", rules)
+		}
+	}
+	remember := func() { // until it has begun to boot it leaks, which is not counted
+		w.in("vpn", "rm "+forget+"; sync")
+		virsh(w.t, "reset", w.domain("vpn"))
+		time.Sleep(time.Second)
+	}
 	w.in("vpn", "mkdir -p $(dirname "+forget+"); printf '[Unit]\\nConditionPathExists=/nowhere\\n' >"+forget+"; sync")
-	w.quiet("boot without rules", "guest rules, guest routes", func() {
+	w.quiet(event{"L2 L9", "boot without rules", guestGuards}, func() {
 		virsh(w.t, "reset", w.domain("vpn"))
 		time.Sleep(bootBegins)
 		w.in("vpn", "systemctl is-system-running --wait")
 	}, leakServer)
-	if rules := w.in("vpn", "nft list ruleset"); rules != "" {
-		w.t.Errorf("the vpn guest has rules, so that nothing is proved:\n%s", rules)
-	}
+	noRules()
+	virsh(w.t, "snapshot-create-as", w.domain("vpn"), "before")
 	hostFilter.remove(w)
-	w.watch("boot without rules", "guest rules, guest routes, host filter", func() {
+	w.leaky(event{"L2 L9 L32", "boot without rules", guestGuards + ", host filter"}, leakClasses, onTheWay[:2], func() {
 		w.in("vpn", "sysctl -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1\n"+guestRoutesRemoved)
-	})
-	if frames, _ := w.eyes.leaked(toWifi); frames == 0 {
-		w.t.Error("nothing leaked without any guard, so it would not be noticed")
-	}
-	w.in("vpn", "rm "+forget+"; sync")
-	virsh(w.t, "reset", w.domain("vpn")) // until here it leaks, which is not counted
-	time.Sleep(time.Second)
-	w.quiet("boot with rules again", "host filter", func() {
+	}, leakServer)
+	remember()
+	w.quiet(event{"L9", "boot with rules again", hostFilter.name}, func() {
 		time.Sleep(bootBegins)
 		w.awaitReady()
 	})
 	w.run(0, "apply", "--auto-approve")
 	w.mustReach()
+
+	w.quiet(event{"L32", "back to a snapshot from before the rules", guestGuards}, func() {
+		virsh(w.t, "snapshot-revert", w.domain("vpn"), "before")
+		noRules()
+	}, leakServer)
+	remember()
+	virsh(w.t, "snapshot-delete", w.domain("vpn"), "before")
+	time.Sleep(bootBegins)
+	w.awaitReady()
+	w.mustBeEmpty()
+	w.mustReach()
+}
+
+// unprovisioned boots a vpn guest that has nothing but its image: the seed is gone before cloud-init has read it. With
+// addresses, forwarding and a route, and no filter on the host, it would let everything pass.
+func (w *wifiVPN) unprovisioned() {
+	w.t.Helper()
+	domain := w.domain("vpn")
+	uplink, lan, next := w.address("vpn", "uplink"), w.address("vpn", "lan"), w.address("wifi", "lan")
+	var root, seed string
+	for line := range strings.Lines(virsh(w.t, "domblklist", domain, "--details")) {
+		switch fields := strings.Fields(line); {
+		case strings.Contains(line, ".seed-"):
+			seed = fields[2]
+		case len(fields) == 4 && fields[1] == "disk":
+			root = fields[3]
+		}
+	}
+	var image struct {
+		Backing string `json:"full-backing-filename"`
+		Format  string `json:"backing-filename-format"`
+	}
+	if err := json.Unmarshal([]byte(command(w.t, "qemu-img", "info", "-U", "--output", "json", root)), &image); err != nil || image.Backing == "" || seed == "" {
+		w.t.Fatalf("the root disk %q is a layer over %+v, the seed %q: %v", root, image, seed, err)
+	}
+	const never = "never provisioned"
+	w.quiet(event{"L3", never, "guest rules, guest routes"}, func() {
+		virsh(w.t, "destroy", domain)
+		command(w.t, "qemu-img", "create", "-q", "-f", "qcow2", "-F", image.Format, "-b", image.Backing, root)
+		virsh(w.t, "detach-disk", domain, seed, "--config")
+		virsh(w.t, "start", domain)
+		w.in("vpn", "systemctl is-system-running --wait")
+	})
+	if left := w.in("vpn", "ls /etc/jeos; nft list ruleset"); left != "" {
+		w.t.Errorf("the vpn guest has what its role brings, so that nothing is proved:\n%s", left)
+	}
+	hostFilter.remove(w)
+	w.leaky(event{"L3", never, "guest rules, guest routes, host filter"}, []string{leakIPv4, leakDNS}, onTheWay[:2], func() {
+		w.in("vpn", fmt.Sprintf(`
+card() { grep -il "$1" /sys/class/net/*/address | cut -d/ -f5; }
+ip address add %s/24 dev "$(card %s)"
+ip address add %s/24 dev "$(card %s)"
+ip link set "$(card %[2]s)" up
+ip link set "$(card %[4]s)" up
+ip route replace default via %s
+sysctl -qw net.ipv4.ip_forward=1`, uplink, w.macs["vpn.uplink"], lan, w.macs["vpn.lan"], next))
+		time.Sleep(settle)
+	})
+	w.run(0, "apply", "--auto-approve", "--replace", "guest.vpn", "--require-probes")
+	w.mustBeEmpty()
+	w.mustReach()
 }
 
 // failover takes the address away by which the server is reached: the client goes on by the other one, and by no third.
 func (w *wifiVPN) failover() {
-	w.quiet("the server's address gone", "", func() {
+	w.quiet(event{"L6", "the server's address gone", ""}, func() {
 		for _, a := range []string{server4.String(), server6.String()} {
 			w.net.command("ip", "addr", "del", a, "dev", "lo")
 			w.in("vpn", "systemctl restart jeos-openvpn")

@@ -197,12 +197,31 @@ const (
 	leakOther                                                                = "other"
 )
 
+// Classes of leaks by frames that only a program with all rights sends: what routers and servers of addresses say, and what
+// asks for them, frames that are for many or of no protocol, and addresses that are not the sender's.
+const leakNeighbour, leakDHCP, leakLink, leakSpoofed = "L12", "L24", "L20", "L21"
+
+// forged are these classes.
+var forged = []string{leakNeighbour, leakDHCP, leakLink, leakSpoofed}
+
+// forgeries are the kinds of such frames, with the class of each.
+var forgeries = map[string]string{
+	"rawarp": leakNeighbour, "rawrouter": leakNeighbour, "rawoffer": leakNeighbour, "rawdiscover": leakDHCP,
+	"rawmulticast": leakLink, "rawtype": leakLink, "rawvlan": leakLink, "rawsource": leakSpoofed,
+}
+
 var leakClasses = []string{leakIPv4, leakIPv6, leakFlow, leakDNS, leakOwn, leakServer, leakProtocol}
 
 // class is the class of leaks that a frame would be.
 func (p packet) class() string {
 	guest, kind, _ := strings.Cut(p.probe, " ")
 	switch {
+	case forgeries[kind] != "":
+		return forgeries[kind]
+	case p.icmp(routerAdvertisement):
+		return leakNeighbour
+	case p.proto == udp && p.to.Port() == 67:
+		return leakDHCP
 	case guest == "vpn" && strings.HasPrefix(kind, "server"):
 		return leakServer
 	case guest == "vpn":
@@ -226,7 +245,7 @@ func (c *capture) classes(place string) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var list []string
-	for _, class := range append(slices.Clone(leakClasses), leakOther) {
+	for _, class := range slices.Concat(leakClasses, forged, []string{leakOther}) {
 		if n := c.byClass[place][class]; n > 0 {
 			list = append(list, fmt.Sprintf("%s:%d", class, n))
 		}
@@ -338,7 +357,7 @@ func onUplink(p packet) bool {
 	server := func(a netip.AddrPort) bool {
 		return a.Port() == vpnPort && (a.Addr() == server4 || a.Addr() == server6)
 	}
-	return p.kind == unix.ETH_P_ARP || p.probe == "" && (p.icmp(neighbourSolicitation, neighbourAdvertising) ||
+	return p.probe == "" && (p.kind == unix.ETH_P_ARP || p.icmp(neighbourSolicitation, neighbourAdvertising) ||
 		!p.short && p.proto == udp && (server(p.to) || server(p.from)))
 }
 

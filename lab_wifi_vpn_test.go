@@ -3,12 +3,15 @@
 package main_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -59,8 +62,18 @@ type wifiVPN struct {
 	net  *internet
 	eyes *capture
 	macs map[string]string // of network cards, as "vpn.uplink"
-	rows [][]string        // of the table of what was seen
+
+	rows    [][]string        // of the table of what was seen
+	tallies map[string]*tally // by class of leaks
 }
+
+// event is something that is done under traffic: the classes of leaks that it is about, as "L2 L9", what it is, and which
+// guards are away meanwhile.
+type event struct{ classes, what, removed string }
+
+// tally counts frames of a class: those that came where the guards that were left should not have let them come, and those
+// that were seen with all guards on the way taken away.
+type tally struct{ frames, without int }
 
 // Guests that probe, and the places that are looked at.
 var probing = []string{"web", "mail", "vpn"}
@@ -70,7 +83,8 @@ const (
 	fromVPN = "from vpn" // what the vpn guest sends by its uplink, whatever becomes of it
 	toWifi  = "to wifi"  // what the host lets through of that
 	fromAir = "from air" // what the wifi guest sends to the outside
-	toMail  = "to mail"  // what comes to a workload
+	toVPN   = "to vpn"   // what comes to the vpn guest from the inside that no kernel would send
+	toMail  = "to mail"  // what comes to a workload from elsewhere than the vpn guest
 )
 
 // newWifiVPN lays the example out and plans it, with the internet there but not attached.
@@ -81,7 +95,7 @@ func newWifiVPN(t *testing.T) *wifiVPN {
 			removePool(t, "jeos")
 		}
 	})
-	w := &wifiVPN{labSite: newLabSite(t, "wifi-vpn", nil), net: newInternet(t, "wv-internet")}
+	w := &wifiVPN{labSite: newLabSite(t, "wifi-vpn", nil), net: newInternet(t, "wv-internet"), tallies: map[string]*tally{}}
 	if err := os.CopyFS(w.dir, os.DirFS("examples/wifi-vpn")); err != nil {
 		t.Fatal(err)
 	}
@@ -112,6 +126,7 @@ func newWifiVPN(t *testing.T) *wifiVPN {
 		place{fromVPN, w.macs["vpn.uplink"], false, onUplink},
 		place{toWifi, w.macs["wifi.lan"], true, onUplink},
 		place{fromAir, airMAC, false, onAir},
+		place{toVPN, w.macs["vpn.lan"], true, func(p packet) bool { return !slices.Contains(forged, p.class()) }},
 		place{toMail, w.macs["mail.lan"], true, func(p packet) bool { return p.source == w.macs["vpn.lan"] }},
 	)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -181,7 +196,7 @@ func TestLabWifiVPN(t *testing.T) {
 // firstApply makes everything in one apply. Meanwhile the guests that are there already probe.
 func (w *wifiVPN) firstApply() {
 	// Until its first boot has brought them, the host's filter stands for the guest's rules.
-	w.quiet("first apply", guestRules.name, func() { w.run(0, "apply", "--auto-approve", "--require-probes") })
+	w.quiet(event{"L2 L3", "first apply", guestRules.name}, func() { w.run(0, "apply", "--auto-approve", "--require-probes") })
 	w.mustBeEmpty()
 	w.run(0, "status")
 	for guest, want := range map[string][]string{"wifi": {"wlan0", "lan", "lo"}, "vpn": {"uplink", "lan", "tun0", "lo"}, "web": {"lan", "lo"}, "mail": {"lan", "lo"}} {
@@ -247,34 +262,36 @@ const settle = 3 * time.Second
 
 // quiet does something under traffic, and checks that nothing leaked at any place meanwhile, but for classes of leaks that
 // the guards which are left do not close.
-func (w *wifiVPN) quiet(what, removed string, do func(), open ...string) {
+func (w *wifiVPN) quiet(e event, do func(), open ...string) {
 	w.t.Helper()
-	w.leaky(what, removed, "", do, open...)
+	w.leaky(e, nil, nil, do, open...)
 }
 
 // onTheWay are the places that a packet passes from the vpn guest to the outside.
 var onTheWay = []string{fromVPN, toWifi, fromAir}
 
-// leaky does something with guards removed, and checks that leaks of all classes were noticed on the way as far as a place,
-// and none beyond it but for classes that the guards which are left do not close.
-func (w *wifiVPN) leaky(what, removed, last string, do func(), open ...string) {
+// leaky does something with guards taken away, and checks that leaks of some classes were all noticed at some places, and
+// none at all others but for classes that the guards which are left do not close.
+func (w *wifiVPN) leaky(e event, provoked, at []string, do func(), open ...string) {
 	w.t.Helper()
-	w.watch(what, removed, do)
-	closed := 0 // where on the way the first guard stands that is left
-	if last != "" {
-		closed = slices.Index(onTheWay, last) + 1
-	}
-	for _, p := range onTheWay[:closed] {
+	w.watch(e, do)
+	for _, p := range at {
 		seen := w.eyes.classes(p)
-		for _, class := range leakClasses {
+		for _, class := range provoked {
 			if !slices.ContainsFunc(seen, func(s string) bool { return strings.HasPrefix(s, class+":") }) {
-				w.t.Errorf("%s, removed: %s: no leak of class %s %s, so it would not be noticed: %q", what, removed, class, p, seen)
+				w.t.Errorf("%v: no leak of class %s %s, so it would not be noticed: %q", e, class, p, seen)
 			}
 		}
 	}
-	for _, p := range append(slices.Clone(onTheWay[closed:]), toMail) {
+	if len(at) > 0 {
+		w.without(e, at[len(at)-1])
+	}
+	for _, p := range append(slices.Clone(onTheWay), toVPN, toMail) {
+		if slices.Contains(at, p) {
+			continue
+		}
 		may := open
-		if p == fromVPN && strings.Contains(removed, guestRules.name) {
+		if p == fromVPN && strings.Contains(e.removed, guestRules.name) {
 			may = append(slices.Clone(open), leakOther) // what its kernel tells of itself; the host stops that
 		}
 		leaks := slices.DeleteFunc(w.eyes.classes(p), func(leak string) bool {
@@ -283,34 +300,72 @@ func (w *wifiVPN) leaky(what, removed, last string, do func(), open ...string) {
 		})
 		if len(leaks) > 0 {
 			_, kinds := w.eyes.leaked(p)
-			w.t.Errorf("%s, removed: %s: leaked %s: %s\n%s", what, removed, p, leaks, strings.Join(kinds, "\n"))
+			w.t.Errorf("%v: leaked %s: %s\n%s", e, p, leaks, strings.Join(kinds, "\n"))
 		}
+		w.within(e, leaks)
 	}
-	if last != fromAir {
+	if !slices.Contains(at, fromAir) {
 		w.mustHideTargets()
 	}
 }
 
+// within counts frames that the guards should have stopped, by class, as "L1:12"; each counts for the classes of the event,
+// too. No leak is a result as well.
+func (w *wifiVPN) within(e event, leaks []string) {
+	for _, class := range append(strings.Fields(e.classes), leakClasses...) {
+		w.tally(class)
+	}
+	for _, leak := range leaks {
+		class, count, _ := strings.Cut(leak, ":")
+		n, _ := strconv.Atoi(count)
+		for _, c := range append(strings.Fields(e.classes), class) {
+			w.tally(c).frames += n
+		}
+	}
+}
+
+// without counts frames that were seen at a place, with no guard left on the way to it.
+func (w *wifiVPN) without(e event, place string) {
+	frames, _ := w.eyes.leaked(place)
+	for _, class := range strings.Fields(e.classes) {
+		w.tally(class).without += frames
+	}
+	for _, leak := range w.eyes.classes(place) {
+		class, count, _ := strings.Cut(leak, ":")
+		n, _ := strconv.Atoi(count)
+		if !slices.Contains(strings.Fields(e.classes), class) {
+			w.tally(class).without += n
+		}
+	}
+}
+
+func (w *wifiVPN) tally(class string) *tally {
+	if w.tallies[class] == nil {
+		w.tallies[class] = &tally{}
+	}
+	return w.tallies[class]
+}
+
 // watch does something under traffic and notes what was seen.
-func (w *wifiVPN) watch(what, removed string, do func()) {
+func (w *wifiVPN) watch(e event, do func()) {
 	w.t.Helper()
 	w.eyes.forget()
 	w.net.forget()
 	begin := time.Now()
 	do()
 	time.Sleep(settle)
-	row := []string{what, removed, fmt.Sprintf("%.0f s", time.Since(begin).Seconds()), fmt.Sprint(w.eyes.crossed(fromWeb)), fmt.Sprint(w.eyes.crossed(toWifi))}
-	for _, p := range []string{fromVPN, toWifi, fromAir, toMail} {
+	row := []string{e.classes, e.what, e.removed, fmt.Sprintf("%.0f s", time.Since(begin).Seconds()), fmt.Sprint(w.eyes.crossed(fromWeb)), fmt.Sprint(w.eyes.crossed(toWifi))}
+	for _, p := range []string{fromVPN, toWifi, fromAir, toVPN, toMail} {
 		frames, kinds := w.eyes.leaked(p)
 		row = append(row, strings.TrimSpace(fmt.Sprintf("%d %s", frames, strings.Join(w.eyes.classes(p), " "))))
 		if frames > 0 {
-			w.t.Logf("%s, removed: %s: %s\n%s", what, removed, p, strings.Join(kinds[:min(len(kinds), 40)], "\n"))
+			w.t.Logf("%v: %s\n%s", e, p, strings.Join(kinds[:min(len(kinds), 40)], "\n"))
 		}
 	}
 	w.rows = append(w.rows, row)
 	w.t.Logf("%q", row)
 	if w.eyes.crossed(fromWeb) == 0 {
-		w.t.Errorf("%s: nobody probed", what)
+		w.t.Errorf("%v: nobody probed", e)
 	}
 }
 
@@ -319,8 +374,8 @@ func (w *wifiVPN) report() {
 	w.t.Helper()
 	var table strings.Builder
 	for _, row := range slices.Concat([][]string{
-		{"event", "taken away", "time", "probes", "came to wifi of the tunnel", "left vpn", "came to wifi", "left by the air", "came to a workload"},
-		slices.Repeat([]string{"---"}, 9),
+		{"class", "event", "taken away", "time", "probes", "came to wifi of the tunnel", "left vpn", "came to wifi", "left by the air", "came to vpn", "came to a workload"},
+		slices.Repeat([]string{"---"}, 11),
 	}, w.rows) {
 		table.WriteString("| " + strings.Join(row, " | ") + " |\n")
 	}
@@ -334,7 +389,11 @@ func (w *wifiVPN) report() {
 		w.t.Fatal(err)
 	}
 	defer f.Close()
-	if _, err := fmt.Fprintf(f, "%s:\n\n%s\n", w.t.Name(), table.String()); err != nil {
+	fmt.Fprintf(&table, "\n")
+	for _, class := range slices.Sorted(maps.Keys(w.tallies)) {
+		fmt.Fprintf(&table, "tally %s guests %d %d\n", class, w.tallies[class].frames, cmp.Or(w.tallies[class].without, -1))
+	}
+	if _, err := fmt.Fprintf(f, "%s:\n\n%s", w.t.Name(), table.String()); err != nil {
 		w.t.Error(err)
 	}
 }
@@ -448,16 +507,34 @@ var shortMatrix = []combination{
 	{removed: []guard{guestRules, guestRoutes, hostFilter, routerRules}, last: fromAir},
 }
 
-// ending is a way in which the tunnel ends, and how it comes back.
-type ending struct{ what, command, restore string }
+// ending is a way in which the tunnel ends, the classes of leaks that it could bring, and how the tunnel comes back.
+type ending struct {
+	classes, what string
+	end, restore  func(*wifiVPN)
+}
 
-// tunnelEnds are all that are tried.
+// inVPN runs commands in the vpn guest.
+func inVPN(commands string) func(*wifiVPN) {
+	return func(w *wifiVPN) { w.in("vpn", commands) }
+}
+
+const killAgain = "for i in 1 2 3 4 5 6 7 8 9 10; do systemctl kill -s KILL jeos-openvpn; sleep 0.3; done"
+
+// tunnelEnds are tried with every set of guards.
 var tunnelEnds = []ending{
-	{"client stopped", "systemctl stop jeos-openvpn", "systemctl start jeos-openvpn"},
-	{"client killed again and again", "for i in 1 2 3 4 5 6 7 8 9 10; do systemctl kill -s KILL jeos-openvpn; sleep 0.3; done", ""},
-	{"interface gone", "ip link del tun0; sleep 1", "systemctl restart jeos-openvpn"},
-	{"client restarts softly", "systemctl kill -s USR1 jeos-openvpn; sleep 2; systemctl kill -s HUP jeos-openvpn", ""},
-	{"routes gone", "ip -4 route flush dev tun0; ip -6 route flush dev tun0", "systemctl restart jeos-openvpn"},
+	{"L1", "client stopped", inVPN("systemctl stop jeos-openvpn"), inVPN("systemctl start jeos-openvpn")},
+	{"L4", "client killed again and again", inVPN(killAgain), inVPN("")},
+	{"L1", "interface gone", inVPN("ip link del tun0; sleep 1"), inVPN("systemctl restart jeos-openvpn")},
+	{"L5", "client restarts softly", inVPN("systemctl kill -s USR1 jeos-openvpn; sleep 2; systemctl kill -s HUP jeos-openvpn"), inVPN("")},
+	{"L1", "routes gone", inVPN("ip -4 route flush dev tun0; ip -6 route flush dev tun0"), inVPN("systemctl restart jeos-openvpn")},
+}
+
+// slowEnds take longer, and are tried with each guard alone taken away, and with all of them.
+var slowEnds = []ending{
+	{"L5", "server silent", func(w *wifiVPN) { w.net.silence(true); time.Sleep(7 * time.Second) }, func(w *wifiVPN) { w.net.silence(false) }},
+	{"L33", "clock is wrong",
+		inVPN("date +%s >/run/now; date -s @978307200; systemctl restart jeos-openvpn; sleep 6"),
+		inVPN("date -s @$(($(cat /run/now) + 10)); systemctl restart jeos-openvpn")},
 }
 
 // matrix ends the tunnel under traffic, in some ways, with each combination of guards removed.
@@ -468,13 +545,21 @@ func (w *wifiVPN) matrix(list []combination, endings ...ending) {
 			names = append(names, g.name)
 			g.remove(w)
 		}
+		var at []string
+		if c.last != "" {
+			at = onTheWay[:slices.Index(onTheWay, c.last)+1]
+		}
 		for _, e := range endings {
 			end := func() {
-				w.in("vpn", e.command)
+				e.end(w)
 				time.Sleep(settle)
 			}
-			w.leaky(e.what, strings.Join(names, ", "), c.last, end, c.open...)
-			w.in("vpn", e.restore)
+			classes := e.classes
+			if slices.Contains(names, guestRules.name) {
+				classes += " L7" // the rules are flushed
+			}
+			w.leaky(event{classes, e.what, strings.Join(names, ", ")}, leakClasses, at, end, c.open...)
+			e.restore(w)
 		}
 		for _, g := range c.removed { // rules before routes, which are made behind rules alone
 			g.restore(w)
@@ -486,25 +571,26 @@ func (w *wifiVPN) matrix(list []combination, endings ...ending) {
 
 // crashes ends and disturbs the client in every way, under traffic.
 func (w *wifiVPN) crashes() {
-	for _, event := range []struct{ what, command string }{
-		{"client killed again and again", "for i in 1 2 3 4 5 6 7 8 9 10; do systemctl kill -s KILL jeos-openvpn; sleep 0.3; done"},
-		{"client restarts softly", "systemctl kill -s USR1 jeos-openvpn; sleep 2; systemctl kill -s HUP jeos-openvpn; sleep 2"},
-		{"routes of the tunnel gone", "ip -4 route flush dev tun0; ip -6 route flush dev tun0; ip route flush table 100; sleep 2; systemctl restart jeos-gateway"},
-		{"tunnel's interface gone", "ip link del tun0; sleep 2; systemctl restart jeos-openvpn"},
-		{"rules loaded again and again", "for i in 1 2 3 4 5 6 7 8 9 10; do nft -f /etc/jeos/gateway.nft; done"},
-		{"gateway unit stopped", "systemctl stop jeos-gateway; sleep 2; systemctl start jeos-gateway jeos-openvpn"},
-		{"clock is wrong", "now=$(date +%s); date -s @978307200; systemctl restart jeos-openvpn; sleep 6; date -s @$((now + 7)); systemctl restart jeos-openvpn"},
-		{"resolver stopped", "systemctl stop jeos-dns; sleep 2; systemctl start jeos-dns"},
+	for _, c := range []struct{ classes, what, command string }{
+		{"L4", "client killed again and again", killAgain},
+		{"L5", "client restarts softly", "systemctl kill -s USR1 jeos-openvpn; sleep 2; systemctl kill -s HUP jeos-openvpn; sleep 2"},
+		{"L1", "routes of the tunnel gone", "ip -4 route flush dev tun0; ip -6 route flush dev tun0; ip route flush table 100; sleep 2; systemctl restart jeos-gateway"},
+		{"L1", "tunnel's interface gone", "ip link del tun0; sleep 2; systemctl restart jeos-openvpn"},
+		{"L7", "rules loaded again and again", "for i in 1 2 3 4 5 6 7 8 9 10; do nft -f /etc/jeos/gateway.nft; done"},
+		{"L2 L7", "gateway unit stopped", "systemctl stop jeos-gateway; sleep 2; systemctl start jeos-gateway jeos-openvpn"},
+		{"L15", "resolver stopped", "systemctl stop jeos-dns; sleep 2; systemctl start jeos-dns"},
 	} {
-		w.quiet(event.what, "", func() { w.in("vpn", event.command) })
+		w.quiet(event{c.classes, c.what, ""}, func() { w.in("vpn", c.command) })
 		w.mustReach()
 	}
-	w.quiet("server silent", "", func() {
-		w.net.silence(true)
-		time.Sleep(10 * time.Second)
-		w.net.silence(false)
-	})
-	w.mustReach()
+	for _, e := range slowEnds {
+		w.quiet(event{e.classes, e.what, ""}, func() {
+			e.end(w)
+			time.Sleep(settle)
+			e.restore(w)
+		})
+		w.mustReach()
+	}
 }
 
 // rewired removes filters and plugs a workload into the uplink, as somebody might by hand. The plan says so, and what the
@@ -518,15 +604,15 @@ func (w *wifiVPN) rewired() {
 	}
 	apply := func() { w.run(0, "apply", "--auto-approve") }
 	for _, drift := range []struct {
-		what, guest, attr string
-		make, repair      func()
+		class, what, guest, attr string
+		make, repair             func()
 	}{
-		{"filter of a workload gone", "web", "filter.lan", func() { w.unfilter("web", "lan") }, apply},
-		{"filter of the uplink gone", "vpn", "filter.uplink", func() { w.unfilter("vpn", "uplink") }, apply},
-		{"workload on the uplink", "web", "nic.lan", func() { w.update("web", other) }, func() { w.update("web", inside) }},
+		{"L29", "filter of a workload gone", "web", "filter.lan", func() { w.unfilter("web", "lan") }, apply},
+		{"L29", "filter of the uplink gone", "vpn", "filter.uplink", func() { w.unfilter("vpn", "uplink") }, apply},
+		{"L28", "workload on the uplink", "web", "nic.lan", func() { w.update("web", other) }, func() { w.update("web", inside) }},
 	} {
 		before := w.bindings()
-		w.quiet(drift.what, "", func() {
+		w.quiet(event{drift.class, drift.what, ""}, func() {
 			drift.make()
 			time.Sleep(settle)
 		})

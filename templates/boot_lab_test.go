@@ -18,6 +18,7 @@ func TestLabBoot(t *testing.T) {
 	inside := startInside(t, l.web, "lan", insideProbes(hardware(webMAC), hardware(lanMAC)))
 	defer inside.stop()
 	var table strings.Builder
+	var tallies []tally
 	table.WriteString("Forwarding that nothing but the gateway's own unit switches on, after the rules:\n\n")
 	table.WriteString("| class | what | closed by | frames | without |\n|---|---|---|---|---|\n")
 	for _, c := range []struct {
@@ -64,8 +65,9 @@ func TestLabBoot(t *testing.T) {
 			}
 		}
 		fmt.Fprintf(&table, "| %s | %s | topology, rules (the unit) | %d | %d |\n", c.class, c.what, counts[false], counts[true])
+		tallies = append(tallies, tally{c.class, counts[false], counts[true]})
 	}
-	record(t, table.String())
+	record(t, table.String(), tallies...)
 }
 
 // reset turns the gateway off, as one pulls a plug.

@@ -42,5 +42,6 @@ func TestLabFailover(t *testing.T) {
 	}
 	record(t, fmt.Sprintf("| class | what | closed by | frames |\n|---|---|---|---|\n"+
 		"| L6 | servers fail one after the other, by UDP, UDP over IPv6 and TCP, then all | rules, routes, the configuration | %d |\n"+
-		"| L16 | no name is resolved on the way to any of them | the configuration | %d |\n", leaked, leaked))
+		"| L16 | no name is resolved on the way to any of them | the configuration | %d |\n", leaked, leaked),
+		tally{"L6", leaked, unopened}, tally{"L16", leaked, unopened})
 }

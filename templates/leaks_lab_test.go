@@ -61,14 +61,14 @@ var leaks = []leak{
 // untagged are the classes that are events.
 var untagged = []string{"L1", "L1b", "L4", "L5", "L7", "L22"}
 
-// tally counts frames by class.
-type tally map[string]int
+// counts are frames by class.
+type counts map[string]int
 
 // TestLabLeaks provokes every class of leaks with all guards, with one of the two removed, and without any. What a guard
 // is said to close must be closed by it alone, and nothing else may be; without guards everything must leak, or the test
 // is blind.
 func TestLabLeaks(t *testing.T) {
-	results := map[guards]tally{}
+	results := map[guards]counts{}
 	for _, g := range []guards{both, routes, rules, none} {
 		name := map[guards]string{both: "all guards", routes: "without rules", rules: "without routes", none: "without both"}[g]
 		t.Run(name, func(t *testing.T) { results[g] = provoke(t, g) })
@@ -77,6 +77,7 @@ func TestLabLeaks(t *testing.T) {
 		return
 	}
 	var table strings.Builder
+	var tallies []tally
 	table.WriteString("With every set of the gateway's two guards, in frames that left it by the uplink and were not allowed:\n\n")
 	table.WriteString("| class | what | closed by | frames | without rules | without routes | without both |\n|---|---|---|---|---|---|---|\n")
 	for _, leak := range leaks {
@@ -95,8 +96,18 @@ func TestLabLeaks(t *testing.T) {
 		}
 		fmt.Fprintf(&table, "| %s | %s | %s | %d | %d | %d | %d |\n", leak.class, leak.what, by,
 			results[both][leak.class], results[routes][leak.class], results[rules][leak.class], results[none][leak.class])
+		c := tally{leak.class, 0, results[none][leak.class]}
+		for g, counts := range results {
+			if g&leak.closedBy != 0 {
+				c.frames += counts[leak.class]
+			}
+		}
+		if leak.byItself != "" {
+			c.without = unopened
+		}
+		tallies = append(tallies, c)
 	}
-	record(t, table.String())
+	record(t, table.String(), tallies...)
 }
 
 func (g guards) String() string {
@@ -108,15 +119,15 @@ type provocation struct {
 	*lab
 	t      *testing.T
 	guards guards
-	counts tally
+	counts counts
 	tagged []string
 
 	servers []*service
 }
 
-func provoke(t *testing.T, g guards) tally {
+func provoke(t *testing.T, g guards) counts {
 	l := newLab(t)
-	p := &provocation{lab: l, t: t, guards: g, counts: tally{}}
+	p := &provocation{lab: l, t: t, guards: g, counts: counts{}}
 	for _, leak := range leaks {
 		if !slices.Contains(untagged, leak.class) {
 			p.tagged = append(p.tagged, leak.class)

@@ -139,5 +139,6 @@ func TestLabAdvertisedRouter(t *testing.T) {
 		t.Error("a gateway that listens to routers does not change: the test is blind")
 	}
 	record(t, fmt.Sprintf("| class | what | closed by | changed routes and addresses | without |\n|---|---|---|---|---|\n"+
-		"| L11 | a router that advertises itself and a prefix | settings, rules | %d | %d |\n", changes[false], changes[true]))
+		"| L11 | a router that advertises itself and a prefix | settings, rules | %d | %d |\n", changes[false], changes[true]),
+		tally{"L11", changes[false], changes[true]})
 }
