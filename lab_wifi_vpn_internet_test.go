@@ -1,4 +1,4 @@
-//go:build lab && all
+//go:build lab
 
 package main_test
 
