@@ -117,6 +117,7 @@ type fakeOptions struct {
 	interrupts int
 	verb       string
 	closed     bool
+	unbind     string // "VERB DOMAIN"
 	terminal   bool
 }
 
@@ -128,6 +129,8 @@ func parseFake(ts *testscript.TestScript, args []string) (opt fakeOptions, code 
 		case "-interrupt":
 			opt.verb, args = args[1], args[2:]
 			opt.interrupts++
+		case "-unbind": // the domain's filters, when a step of the verb is done
+			opt.unbind, args = args[1], args[2:]
 		case "-closed":
 			opt.closed, args = true, args[1:]
 		case "-terminal":
@@ -156,7 +159,7 @@ func fake(ts *testscript.TestScript, neg bool, args []string) {
 		OutTerminal: opt.terminal, ErrTerminal: opt.terminal,
 		Env: func(name string) (string, bool) { value := ts.Getenv(name); return value, value != "" },
 		Open: func(_ context.Context, _ string, readOnly bool) (plan.Hypervisor, error) {
-			return &interrupter{Conn: host(ts).Open(readOnly), opt: opt, signals: signals, stderr: &stderr}, nil
+			return &interrupter{Conn: host(ts).Open(readOnly), host: host(ts), opt: opt, signals: signals, stderr: &stderr}, nil
 		},
 		Resolve: func(_ context.Context, name string) ([]netip.Addr, error) {
 			if addresses, ok := ts.Value(dnsKey{}).(map[string][]netip.Addr)[name]; ok {
@@ -187,9 +190,10 @@ func fake(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// interrupter is a connection on which an interrupt comes when a step begins.
+// interrupter is a connection on which an interrupt comes when a step begins, or filters go when it ends.
 type interrupter struct {
 	*fakevirt.Conn
+	host    *fakevirt.Host
 	opt     fakeOptions
 	signals chan<- os.Signal
 	stderr  *buffer
@@ -211,7 +215,11 @@ func (i *interrupter) Do(ctx context.Context, s plan.Step, progress func(plan.Pr
 			return fmt.Errorf("the call was given up: %w", ctx.Err())
 		}
 	}
-	return i.Conn.Do(ctx, s, progress)
+	err := i.Conn.Do(ctx, s, progress)
+	if verb, ok := strings.CutSuffix(i.opt.unbind, " "+s.Host); ok && verb == string(s.Verb) {
+		i.host.Unbind(s.Host)
+	}
+	return err
 }
 
 // buffer is a bytes.Buffer for several goroutines.

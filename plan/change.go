@@ -72,6 +72,20 @@ type Notice struct {
 	Text string
 }
 
+// OpenGuards names what should keep a running guest in and does not, although apply can put it right without a restart. After
+// an apply there is nothing left to name.
+func (p *Plan) OpenGuards() []string {
+	var open []string
+	for _, c := range p.Changes {
+		for _, a := range c.Attrs {
+			if c.Security && a.Security && a.Effect == Live {
+				open = append(open, c.Addr.String()+": "+a.Name)
+			}
+		}
+	}
+	return open
+}
+
 // Empty reports whether there is nothing to apply.
 func (p *Plan) Empty() bool { return len(p.Changes) == 0 }
 

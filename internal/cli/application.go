@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"jeos/internal/config"
@@ -98,12 +99,31 @@ func (a *application) apply(ctx context.Context, hv plan.Hypervisor) error {
 	if err != nil {
 		return a.unfinished(ctx, err)
 	}
+	if a.verb == "Apply" {
+		if err := a.guarded(ctx, hv); err != nil {
+			return err
+		}
+	}
 	if a.finish != nil {
 		if err := a.finish(ctx, hv); err != nil {
 			return err
 		}
 	}
 	a.complete()
+	return nil
+}
+
+// guarded looks at the host once more when all steps are done. libvirt and other programs that work on it may have dropped a
+// guard that was in place when its own step ended.
+func (a *application) guarded(ctx context.Context, hv plan.Reader) error {
+	pl, err := a.replan(ctx, hv)
+	if err != nil {
+		return failed("Looking at the guards failed", fmt.Errorf("all steps are done, and whether the guards are in place is not known: %w", err))
+	}
+	if open := pl.OpenGuards(); len(open) > 0 {
+		return failed("Guards are missing", fmt.Errorf("all steps are done, and yet these guards are not in place: %s. Something else changes the host: "+
+			"find out what, and run \"jeos apply\" again", strings.Join(open, ", ")))
+	}
 	return nil
 }
 
