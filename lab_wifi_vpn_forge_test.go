@@ -123,6 +123,9 @@ ip -4 route replace default via `+w.address("wifi", "lan")+` dev lan
 ip -6 route replace default via `+next6+` dev lan`)
 	provoked := []string{leakIPv4, leakIPv6, leakDNS}
 	w.quiet(event{"L28", what, "filter of the workload"}, probe)
+	routerRules.remove(w)
+	w.quiet(event{"L28", what, "filter of the workload, router rules"}, probe)
+	routerRules.restore(w)
 	w.unfilter("wifi", "lan")
 	w.leaky(event{"L28", what, "filters of the workload and of the wifi guest"}, provoked, []string{toWifi}, probe)
 	routerRules.remove(w)
