@@ -203,6 +203,7 @@ func (w *wifiVPN) unprovisioned() {
 	hostFilter.remove(w)
 	w.leaky(event{"L3", never, "guest rules, guest routes, host filter"}, []string{leakIPv4, leakDNS}, onTheWay[:2], func() {
 		w.in("vpn", fmt.Sprintf(`
+hostname vpn # by which the probes are told apart
 card() { grep -il "$1" /sys/class/net/*/address | cut -d/ -f5; }
 ip address add %s/24 dev "$(card %s)"
 ip address add %s/24 dev "$(card %s)"
@@ -211,7 +212,7 @@ ip link set "$(card %[4]s)" up
 ip route replace default via %s
 sysctl -qw net.ipv4.ip_forward=1`, uplink, w.macs["vpn.uplink"], lan, w.macs["vpn.lan"], next))
 		time.Sleep(settle)
-	})
+	}, leakServer)
 	w.run(0, "apply", "--auto-approve", "--replace", "guest.vpn", "--require-probes")
 	w.mustBeEmpty()
 	w.mustReach()
