@@ -50,6 +50,9 @@ func compare(kind Kind, want []Attr, have *Object) comparison {
 				continue
 			}
 			ch := difference(rule, name, a, w, have.Applied)
+			if live := have.Live[name]; rule.Security && ch.Cause == ByFiles && live != w.Value && have.changedLive(name) {
+				ch.From, ch.Cause, ch.Security = live, ByBoth, live != ""
+			}
 			_, unplugs := have.Detach[name]
 			unplugs = unplugs && !fixed(name)
 			if _, runs := have.Live[name]; ch.To == "" && ch.Cause == ByHand && (unplugs || !runs) {
@@ -99,6 +102,12 @@ func (c *comparison) compareLive(rule Rule, name string, w Attr, have *Object) {
 	default:
 		c.pending = append(c.pending, ch)
 	}
+}
+
+// changedLive reports whether somebody has changed an attribute of the running object alone since the last apply.
+func (o *Object) changedLive(name string) bool {
+	applied, recorded := o.LiveApplied[name]
+	return o.Live != nil && recorded && o.Live[name] != applied && o.Live[name] != o.Attrs[name]
 }
 
 // fixed reports whether a device cannot be taken from a running guest: QEMU has no unplug for shared folders.

@@ -182,6 +182,29 @@ func TestFilterSteps(t *testing.T) {
 	}
 }
 
+// TestDriftBesideFiles has somebody change a running guest while the files change the same.
+func TestDriftBesideFiles(t *testing.T) {
+	for name, hand := range map[string]func(*Object){
+		"card moved":         func(o *Object) { o.Live["nic.lan"] = "network.default 52:54:00:00:00:01" },
+		"filter not at work": func(o *Object) { o.Live["filter.lan"] = "filter.web.lan (not at work)" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			files := site(guarded, setAttr(web, "nic.lan", "network.lan 52:54:00:00:00:09"), setAttr(web, "filter.lan", "filter.other"))
+			p, err := Diff(files, applied(site(guarded), running), Options{})
+			if err != nil || p.Security() {
+				t.Fatalf("a change of the files alone: %v, security %v", err, p.Security())
+			}
+			p, err = Diff(files, applied(site(guarded), running, func(m map[Addr]*Object) { hand(m[web]) }), Options{})
+			if err != nil || !p.Security() {
+				t.Fatalf("%v, security %v: %+v", err, p.Security(), p.Changes)
+			}
+			if text := planText(t, p, false); !strings.Contains(text, "Security drift on") {
+				t.Errorf("the text does not tell of the drift:\n%s", text)
+			}
+		})
+	}
+}
+
 func TestGuardDriftIsSecurity(t *testing.T) {
 	hands := map[string]func(m map[Addr]*Object){
 		"filter opened": func(m map[Addr]*Object) { m[filterWeb].Attrs["rules"] = "accept" },
