@@ -326,3 +326,26 @@ func TestFolders(t *testing.T) {
 		}
 	}
 }
+
+// TestWarnings has roles made of what they can do little with.
+func TestWarnings(t *testing.T) {
+	unreachable := variants(t)["vpn with IPv6 only"]
+	unreachable.pinned = map[string][]netip.Addr{"vpn.example.net": addresses("198.51.100.10")}
+	for name, c := range map[string]struct {
+		guest guest
+		want  string // "" for none
+	}{
+		"a gateway":              {vpnGuest(), ""},
+		"a router":               {wifiGuest(t), ""},
+		"a workload":             {workloadGuest(), ""},
+		"servers out of reach":   {unreachable, "it has IPv6 alone, and they the other"},
+		"a router without guest": {variants(t)["no clients"], "it passes nothing on"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := strings.Join(render(t, c.guest).warnings, "\n")
+			if (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
+				t.Errorf("the role warns %q, want %q", got, c.want)
+			}
+		})
+	}
+}

@@ -218,4 +218,9 @@ role {
   probe "tunnel" {
     command = "/usr/local/lib/jeos/tunnel probe"
   }
+
+  warning {
+    when = length(local.endpoints) == 0
+    text = "No server of the profile has an address that the uplink can reach: it has ${local.router.ipv4 != null ? "IPv4" : "IPv6"} alone, and they the other. Give its network a range of theirs, too."
+  }
 }
