@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -196,13 +197,53 @@ func TestLabWifiVPN(t *testing.T) {
 // firstApply makes everything in one apply. Meanwhile the guests that are there already probe.
 func (w *wifiVPN) firstApply() {
 	// Until its first boot has brought them, the host's filter stands for the guest's rules.
-	w.quiet(event{"L2 L3", "first apply", guestRules.name}, func() { w.run(0, "apply", "--auto-approve", "--require-probes") })
+	var networks []string
+	w.quiet(event{"L2 L3", "first apply", guestRules.name}, func() {
+		networks = w.networksDuring(func() { w.run(0, "apply", "--auto-approve", "--require-probes") })
+	})
+	sameLines(w.t, "networks that guests were on", networks, []string{"wifi uplink", "wifi air", "vpn uplink", "vpn inside", "web inside", "mail inside"})
 	w.mustBeEmpty()
 	w.run(0, "status")
 	for guest, want := range map[string][]string{"wifi": {"wlan0", "lan", "lo"}, "vpn": {"uplink", "lan", "tun0", "lo"}, "web": {"lan", "lo"}, "mail": {"lan", "lo"}} {
 		got := strings.Fields(w.in(guest, "ls /sys/class/net"))
 		sameLines(w.t, "interfaces of "+guest, slices.DeleteFunc(got, func(name string) bool { return strings.HasPrefix(name, "hwsim") }), want)
 	}
+}
+
+// networksDuring does something and returns the networks that guests were on meanwhile, as "vpn uplink". It looks all the time.
+func (w *wifiVPN) networksDuring(do func()) (networks []string) {
+	seen, stop, stopped := map[string]bool{}, make(chan struct{}), make(chan struct{})
+	look := func() {
+		for _, guest := range []string{"wifi", "vpn", "web", "mail"} {
+			out, err := exec.Command("virsh", "-q", "-c", "qemu:///system", "domiflist", w.domain(guest)).Output()
+			if err != nil {
+				continue // it is not there yet
+			}
+			for line := range strings.Lines(string(out)) {
+				if fields := strings.Fields(line); len(fields) > 2 {
+					seen[guest+" "+strings.TrimPrefix(fields[2], w.name+"-")] = true
+				}
+			}
+		}
+	}
+	go func() {
+		defer close(stopped)
+		for {
+			look()
+			select {
+			case <-stop:
+				return
+			case <-time.After(time.Second):
+			}
+		}
+	}()
+	defer func() {
+		close(stop)
+		<-stopped
+		networks = slices.Collect(maps.Keys(seen))
+	}()
+	do()
+	return nil
 }
 
 // answered are the probes that a workload gets an answer to when there is a tunnel: to targets of both families by every
