@@ -71,6 +71,17 @@ func TestLabGateway(t *testing.T) {
 	}
 }
 
+// TestLabCable has a tunnel go through a router with a wired way out.
+func TestLabCable(t *testing.T) {
+	l := newLabBy(t, "wan")
+	l.internet.servers(t)
+	l.boot(true)
+	l.vpn.start("jeos-gateway.service")
+	l.dns = l.vpn.service("jeos-dns.service")
+	l.tunnel()
+	l.works()
+}
+
 // bulk sends a megabyte to the target and back, in segments as large as they can be (L34).
 func bulk(t *testing.T, l *lab) {
 	t.Helper()

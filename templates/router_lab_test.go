@@ -17,11 +17,16 @@ import (
 )
 
 // TestLabRouter sends from the vpn guest, without any of its guards, all that it should not send, and looks at what the
-// wifi guest makes of it.
+// wifi guest makes of it, with a radio and with a cable.
 func TestLabRouter(t *testing.T) {
-	l := newLab(t)
+	for _, outside := range []string{"wlan0", "wan"} {
+		t.Run(outside, func(t *testing.T) { testRouter(t, newLabBy(t, outside)) })
+	}
+}
+
+func testRouter(t *testing.T, l *lab) {
 	server := netip.MustParseAddr("198.51.100.10")
-	beyond := newCapture(t, l.internet.node, "ap0", l.wifi, "wlan0", judgeUplink(
+	beyond := newCapture(t, l.internet.node, "ap0", l.wifi, l.outside, judgeUplink(
 		append(addresses("192.168.43.2", "2001:db8:43::2"), linkLocal("02:00:00:00:00:00")),
 		append(addresses("192.168.43.1", "2001:db8:43::1"), linkLocal("02:00:00:00:01:00")),
 		[]endpoint{{server, syscall.IPPROTO_UDP, 1194}}))
@@ -73,7 +78,8 @@ func TestLabRouter(t *testing.T) {
 		t.Errorf("the guard says %q, %v", out, err)
 	}
 	// As long as the radio has no address, the kernel translates to one of another card.
-	l.wifi.sh("ip -4 address flush dev wlan0; ip -4 route add default via 192.168.43.1 dev wlan0 onlink; ip neigh replace 192.168.43.1 lladdr 02:00:00:00:01:00 dev wlan0 nud permanent")
+	l.wifi.sh(strings.ReplaceAll("ip -4 address flush dev CARD; ip -4 route add default via 192.168.43.1 dev CARD onlink; "+
+		"ip neigh replace 192.168.43.1 lladdr 02:00:00:00:01:00 dev CARD nud permanent", "CARD", l.outside))
 	inside := func() int {
 		beyond.take()
 		for range 3 {
@@ -89,7 +95,7 @@ func TestLabRouter(t *testing.T) {
 	if inside() == 0 {
 		t.Error("no packet leaves with an address of the inside, although nothing stops it: the test is blind")
 	}
-	l.wifi.run("ip", "address", "add", "192.168.43.2/24", "dev", "wlan0")
+	l.wifi.run("ip", "address", "add", "192.168.43.2/24", "dev", l.outside)
 	l.wifi.run("nft", "flush", "ruleset")
 	if out, err := l.wifi.try("/usr/local/lib/jeos/router", "check"); err == nil {
 		t.Errorf("without rules the guard says %q", out)
@@ -99,7 +105,7 @@ func TestLabRouter(t *testing.T) {
 		t.Error("nothing passes without the router's rules: the test is blind")
 	}
 	record(t, fmt.Sprintf("| class | what | closed by | frames | without |\n|---|---|---|---|---|\n"+
-		"| – | a vpn guest without guards, beyond the wifi guest | the wifi guest's rules | %d | %d |\n", closed.leaked(), open.leaked()))
+		"| – | a vpn guest without guards, beyond the wifi guest, by "+l.outside+" | the wifi guest's rules | %d | %d |\n", closed.leaked(), open.leaked()))
 }
 
 // TestLabAdvertisedRouter has a router beyond the uplink offer itself (L11).

@@ -58,6 +58,14 @@ func wifiGuest(t *testing.T) guest {
 	}
 }
 
+// wiredGuest is the wifi guest with a cable in place of a radio.
+func wiredGuest(t *testing.T) guest {
+	g := wifiGuest(t)
+	g.block = "lan = uplink\nwan = nat\n"
+	g.cards["wan"] = roles.Card{MAC: "52:54:00:00:09:02", Addresses: prefixes("192.168.9.2/24")}
+	return g
+}
+
 func workloadGuest() guest {
 	return guest{
 		role:  "workload",
@@ -98,9 +106,6 @@ func variants(t *testing.T) map[string]guest {
 	}
 	four := func(s string) bool { return !strings.Contains(s, ":") }
 	six := func(s string) bool { return strings.Contains(s, ":") }
-	wired := wifiGuest(t)
-	wired.block = "lan = uplink\nwan = nat\n"
-	wired.cards["wan"] = roles.Card{MAC: "52:54:00:00:09:02", Addresses: prefixes("192.168.9.2/24")}
 	alone := wifiGuest(t)
 	alone.clients = nil
 	noIPv6 := vpnGuest()
@@ -109,7 +114,7 @@ func variants(t *testing.T) map[string]guest {
 	hostile.block = hostileWifi
 	return map[string]guest{
 		"vpn": vpnGuest(), "vpn with IPv4 only": only(noIPv6, four), "vpn with IPv6 only": only(vpnGuest(), six), "vpn without IPv6 in the tunnel": noIPv6,
-		"wifi": wifiGuest(t), "wifi with IPv4 only": only(wifiGuest(t), four), "wired": wired, "no clients": alone, "hostile": hostile,
+		"wifi": wifiGuest(t), "wifi with IPv4 only": only(wifiGuest(t), four), "wired": wiredGuest(t), "no clients": alone, "hostile": hostile,
 		"workload": workloadGuest(), "workload with IPv6 only": only(workloadGuest(), six),
 	}
 }

@@ -20,11 +20,14 @@ import (
 //
 //	internet ── ap0 · wlan0 ── wifi ── lan · uplink ── vpn ── lan · lan ── web
 //
+// With a wired way out the card wlan0 is wan.
+//
 // Every cable of the two networks goes through a bridge of the machine "host", as with libvirt. All files in the machines
 // are those that the roles give; units are run by what they say.
 type lab struct {
 	t              *testing.T
 	host           *node
+	outside        string // the card of wifi to the internet: wlan0 or wan
 	internet       *internet
 	wifi, vpn, web *node
 	files          struct{ wifi, vpn, web *rendered }
@@ -74,9 +77,18 @@ func (l *lab) vpnGuest() guest {
 
 func newLab(t *testing.T) *lab {
 	t.Helper()
-	l := &lab{t: t, internet: newInternet(t)}
+	return newLabBy(t, "wlan0")
+}
+
+// newLabBy is newLab with one of the ways to the internet.
+func newLabBy(t *testing.T, outside string) *lab {
+	t.Helper()
+	l := &lab{t: t, outside: outside, internet: newInternet(t)}
 	l.files.vpn, l.files.web = render(t, l.vpnGuest()), render(t, workloadGuest())
 	wifi := wifiGuest(t)
+	if outside == "wan" {
+		wifi = wiredGuest(t)
+	}
 	wifi.clients[0].Export = l.files.vpn.export
 	l.files.wifi = render(t, wifi)
 	l.host = newNode(t, "host")
@@ -85,8 +97,8 @@ func newLab(t *testing.T) *lab {
 		for bridge in uplink inside; do ip link add $bridge type bridge; ip link set $bridge up; done`)
 
 	l.wifi = newNode(t, "wifi")
-	connect(l.wifi, "wlan0", "02:00:00:00:00:00", l.internet.node, "ap0", "02:00:00:00:01:00")
-	l.wifi.address("wlan0", "192.168.43.2/24", "2001:db8:43::2/64")
+	connect(l.wifi, outside, "02:00:00:00:00:00", l.internet.node, "ap0", "02:00:00:00:01:00")
+	l.wifi.address(outside, "192.168.43.2/24", "2001:db8:43::2/64")
 	l.internet.address("ap0", "192.168.43.1/24", "2001:db8:43::1/64")
 	l.plug(l.wifi, "lan", wifiMAC, "uplink", wifiAddresses)
 	l.wifi.run("ip", "route", "add", "default", "via", "192.168.43.1")

@@ -10,7 +10,7 @@ import (
 	"jeos/internal/words"
 )
 
-// place names a line of a role: "wifi_router/role.hcl:12".
+// place names a line of a role: "router/role.hcl:12".
 func place(at hcl.Range) string {
 	dir, file := path.Split(at.Filename)
 	return path.Join(path.Base(dir), file) + ":" + strconv.Itoa(at.Start.Line)
