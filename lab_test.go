@@ -103,6 +103,19 @@ func guestImage(t *testing.T) string {
 	return path
 }
 
+// replace replaces a text in a file of the site, which has it so many times.
+func (s *labSite) replace(file, from, to string, times int) {
+	s.t.Helper()
+	text, err := os.ReadFile(filepath.Join(s.dir, file))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if n := strings.Count(string(text), from); n != times {
+		s.t.Fatalf("%q is in %s %d times, want %d", from, file, n, times)
+	}
+	s.write(file, strings.ReplaceAll(string(text), from, to))
+}
+
 func (s *labSite) command(args ...string) *exec.Cmd {
 	return exec.Command(jeosBinary, append([]string{"-C", s.dir}, args...)...)
 }

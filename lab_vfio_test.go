@@ -58,7 +58,7 @@ guest "g" {
   running       = RUNNING
   role "card" {
     card    = CARD
-    managed = false
+    managed = MANAGED
   }
 }
 `
@@ -75,7 +75,16 @@ func (s *labSite) useCard(card string, running bool) {
 	if running {
 		word = "true"
 	}
-	s.write("site.jeos.hcl", strings.NewReplacer("CARD", card, "RUNNING", word).Replace(cardFiles))
+	s.write("site.jeos.hcl", strings.NewReplacer("CARD", card, "RUNNING", word, "MANAGED", "false").Replace(cardFiles))
+}
+
+// driven checks which driver of the host has a device.
+func driven(t *testing.T, address, want string) {
+	t.Helper()
+	driver, err := os.Readlink("/sys/bus/pci/devices/" + address + "/driver")
+	if got := filepath.Base(driver); err != nil || got != want {
+		t.Errorf("the driver of %s is %s, want %s: %v", address, got, want, err)
+	}
 }
 
 // refuses checks that neither plan nor apply go on, and that they say why.
@@ -131,6 +140,10 @@ func TestVFIOPassed(t *testing.T) {
 	if out := s.run(3, "plan", "--detailed-exitcode"); !strings.Contains(out, "0000:04:01.0") {
 		t.Errorf("a device that was added by hand is not shown:\n%s", out)
 	}
+
+	// While no guest has the device the host does not get it back (L30).
+	virsh(t, "destroy", "card-g")
+	driven(t, "0000:01:00.0", "vfio-pci")
 }
 
 // TestVFIODefined leaves a guest with a card behind, for the machine of TestVFIOMoved.
@@ -167,6 +180,17 @@ func TestVFIOTwins(t *testing.T) {
 	s.useCard(`pci("0000:02:00.0")`, false)
 	s.run(0, "apply", "--auto-approve")
 	s.mustBeEmpty()
+
+	// A managed one is taken from its driver for as long as the guest runs.
+	virsh(t, "nodedev-reattach", "pci_0000_02_00_0")
+	driven(t, "0000:02:00.0", "e1000e")
+	s.replace("site.jeos.hcl", "managed = false", "managed = true", 1)
+	s.replace("site.jeos.hcl", "running       = false", "running       = true", 1)
+	s.run(0, "apply", "--auto-approve", "--no-wait")
+	s.mustBeEmpty()
+	driven(t, "0000:02:00.0", "vfio-pci")
+	virsh(t, "destroy", "twins-g")
+	driven(t, "0000:02:00.0", "e1000e")
 }
 
 // TestVFIONoIOMMU has a host that cannot pass devices on.

@@ -145,19 +145,6 @@ func newWifiVPN(t *testing.T) *wifiVPN {
 	return w
 }
 
-// replace replaces a text in a file of the site, which has it so many times.
-func (w *wifiVPN) replace(file, from, to string, times int) {
-	w.t.Helper()
-	text, err := os.ReadFile(filepath.Join(w.dir, file))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if n := strings.Count(string(text), from); n != times {
-		w.t.Fatalf("%q is in %s %d times, want %d", from, file, n, times)
-	}
-	w.write(file, strings.ReplaceAll(string(text), from, to))
-}
-
 func (w *wifiVPN) checkFirstPlan(changes []string) {
 	w.t.Helper()
 	want := []string{"create network.air", "create network.uplink", "create network.inside", "create volume.mail.data"}
