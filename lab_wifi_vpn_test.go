@@ -312,7 +312,7 @@ func (w *wifiVPN) leaky(e event, provoked, at []string, do func(), open ...strin
 		}
 	}
 	if len(at) > 0 {
-		w.without(e, at[len(at)-1])
+		w.noteSeen(e, at[len(at)-1])
 	}
 	for _, p := range append(slices.Clone(onTheWay), toVPN, toMail) {
 		if slices.Contains(at, p) {
@@ -330,16 +330,16 @@ func (w *wifiVPN) leaky(e event, provoked, at []string, do func(), open ...strin
 			_, kinds := w.eyes.leaked(p)
 			w.t.Errorf("%v: leaked %s: %s\n%s", e, p, leaks, strings.Join(kinds, "\n"))
 		}
-		w.within(e, leaks)
+		w.noteLeaks(e, leaks)
 	}
 	if !slices.Contains(at, fromAir) {
 		w.mustHideTargets()
 	}
 }
 
-// within counts frames that the guards should have stopped, by class, as "L1:12"; each counts for the classes of the event,
+// noteLeaks counts frames that the guards should have stopped, by class, as "L1:12"; each counts for the classes of the event,
 // too. No leak is a result as well.
-func (w *wifiVPN) within(e event, leaks []string) {
+func (w *wifiVPN) noteLeaks(e event, leaks []string) {
 	for _, class := range append(strings.Fields(e.classes), leakClasses...) {
 		w.tally(class)
 	}
@@ -352,8 +352,8 @@ func (w *wifiVPN) within(e event, leaks []string) {
 	}
 }
 
-// without counts frames that were seen at a place, with no guard left on the way to it.
-func (w *wifiVPN) without(e event, place string) {
+// noteSeen counts frames that were seen at a place, with no guard left on the way to it.
+func (w *wifiVPN) noteSeen(e event, place string) {
 	frames, _ := w.eyes.leaked(place)
 	for _, class := range strings.Fields(e.classes) {
 		w.tally(class).without += frames

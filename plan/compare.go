@@ -50,8 +50,8 @@ func compare(kind Kind, want []Attr, have *Object) comparison {
 				continue
 			}
 			ch := difference(rule, name, a, w, have.Applied)
-			if live := have.Live[name]; rule.Security && ch.Cause == ByFiles && live != w.Value && have.changedLive(name) {
-				ch.From, ch.Cause, ch.Security = live, ByBoth, live != ""
+			if rule.Security && ch.Cause == ByFiles && have.changedLive(name) && have.Live[name] != w.Value {
+				ch.From, ch.Cause, ch.Security = have.Live[name], ByBoth, true
 			}
 			_, unplugs := have.Detach[name]
 			unplugs = unplugs && !fixed(name)
@@ -104,10 +104,11 @@ func (c *comparison) compareLive(rule Rule, name string, w Attr, have *Object) {
 	}
 }
 
-// changedLive reports whether somebody has changed an attribute of the running object alone since the last apply.
+// changedLive reports whether somebody has given an attribute of the running object alone another value since the last apply.
 func (o *Object) changedLive(name string) bool {
 	applied, recorded := o.LiveApplied[name]
-	return o.Live != nil && recorded && o.Live[name] != applied && o.Live[name] != o.Attrs[name]
+	live := o.Live[name]
+	return recorded && live != "" && live != applied && live != o.Attrs[name]
 }
 
 // fixed reports whether a device cannot be taken from a running guest: QEMU has no unplug for shared folders.
