@@ -143,5 +143,21 @@ func (c *checker) checkTunnel(g *guest, t config.Tunnel) {
 			c.add(at, "Invalid endpoint", "%s is no place where the packets of the tunnel %q of guest.%s can go. Correct the role, or the server"+
 				" that it is given.", netip.AddrPortFrom(e.Addr, e.Port), t.Name, g.Name)
 		}
+		if n := c.before(card, e.Addr); n != "" {
+			c.add(at, "Endpoint inside the site", "The tunnel %q of guest.%s goes to %s, which is an address of network.%s: its packets would stay"+
+				" inside the site. Correct the server that the role is given, or give the network another range.", t.Name, g.Name, e.Addr, n)
+		}
 	}
+}
+
+// before returns the network of the site that has an address and lies before the outside for packets that leave by a card,
+// or "". Such are the inside networks and the card's own, if it goes through a gateway there. The card may be nil.
+func (c *checker) before(card *config.NIC, addr netip.Addr) string {
+	for _, n := range c.site.Networks {
+		own := card != nil && card.Via != "" && c.together(n.Name, card.Network)
+		if (own || c.inside[n.Name]) && slices.ContainsFunc(n.CIDRs, func(p netip.Prefix) bool { return p.Contains(addr) }) {
+			return n.Name
+		}
+	}
+	return ""
 }

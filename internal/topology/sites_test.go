@@ -14,7 +14,7 @@ var endpoint = config.Endpoint{Addr: netip.MustParseAddr("198.51.100.10"), Proto
 
 // parseSite reads a site from lines; every origin is "site:LINE".
 //
-//	network NAME MODE [bridge=BRIDGE] [host]
+//	network NAME MODE [bridge=BRIDGE] [cidr=CIDR] [host]
 //	guest NAME WORD…
 //	bake NAME CARD@NETWORK
 //
@@ -50,11 +50,13 @@ func parseSite(t testing.TB, text string) *config.Site {
 func parseNetwork(t testing.TB, words []string, at string) config.Network {
 	n := config.Network{Name: words[0], Mode: config.Mode(words[1]), Bridge: "j" + words[0], Origin: at}
 	for _, word := range words[2:] {
-		bridge, named := strings.CutPrefix(word, "bridge=")
-		switch {
-		case named:
-			n.Bridge = bridge
-		case word == "host":
+		key, value, _ := strings.Cut(word, "=")
+		switch key {
+		case "bridge":
+			n.Bridge = value
+		case "cidr":
+			n.CIDRs = append(n.CIDRs, netip.MustParsePrefix(value))
+		case "host":
 			n.Host = []netip.Addr{netip.MustParseAddr("10.0.0.1")}
 		default:
 			t.Fatalf("network %s: %q", n.Name, word)
