@@ -224,6 +224,14 @@ func TestMistakes(t *testing.T) {
 		{"no resolver", block(`["10.8.0.1", "fd08::1"]`, "[]"), "need a resolver"},
 		{"a resolver by name", block(`["10.8.0.1", "fd08::1"]`, `["dns.example.net"]`), "must be IP addresses"},
 		{"a resolver with options", block(`["10.8.0.1", "fd08::1"]`, `["10.8.0.1@uplink"]`), "must be IP addresses"},
+		{"a resolver that is the gateway itself", block(`"10.8.0.1"`, `"127.0.0.1"`), "no address of a host beyond the tunnel"},
+		{"a resolver that is no host", block(`"10.8.0.1"`, `"0.0.0.0"`), "no address of a host beyond the tunnel"},
+		{"a resolver that is a group", block(`"10.8.0.1"`, `"239.1.2.3"`), "no address of a host beyond the tunnel"},
+		{"a resolver on one link", block(`"fd08::1"`, `"fe80::1"`), "no address of a host beyond the tunnel"},
+		{"a resolver in another spelling", block(`"fd08::1"`, `"::FFFF:127.0.0.1"`), "no address of a host beyond the tunnel"},
+		{"a resolver that is the loopback of IPv6", block(`"fd08::1"`, `"0::1"`), "no address of a host beyond the tunnel"},
+		{"a resolver on the uplink", block(`"10.8.0.1"`, `"10.64.0.2"`), "an address of inside or uplink"},
+		{"a resolver on the inside network", block(`"fd08::1"`, `"fd66::0:2"`), "an address of inside or uplink"},
 		{"IPv6 resolvers alone", vpn(func(g *guest) {
 			g.block = strings.NewReplacer(`"10.8.0.1", `, "", "ipv6     = true", "").Replace(g.block)
 		}), "All of them are IPv6"},
@@ -245,6 +253,9 @@ func TestMistakes(t *testing.T) {
 		{"wicd on noble", wifi("noble", "lan = uplink\ncountry = \"DE\"\nmanager = \"wicd\"\n"+keyed), "The release noble has no wicd. Ubuntu precise to bionic"},
 		{"netplan on xenial", wifi("xenial", "lan = uplink\ncountry = \"DE\"\n"+home), "The release xenial has no netplan"},
 		{"wicd without addresses of radios", wifi("bionic", "lan = uplink\ncountry = \"DE\"\nmanager = \"wicd\"\n"+home), "Give every wifi block its bssid"},
+		{"a radio twice with wicd", wifi("bionic", "lan = uplink\ncountry = \"DE\"\nmanager = \"wicd\"\n"+strings.Replace(keyed, `CC"`, `CC", "00:11:22:aa:bb:cc"`, 1)), "a bssid stands here twice"},
+		{"a radio of two networks with wicd", wifi("bionic", "lan = uplink\ncountry = \"DE\"\nmanager = \"wicd\"\n"+keyed+"\n"+strings.NewReplacer("Home", "Other", "AA", "aa").Replace(keyed)), "a bssid stands here twice"},
+		{"a key with WPA3", wifi("noble", "lan = uplink\ncountry = \"DE\"\n"+strings.NewReplacer("correct horse", strings.Repeat("0123456789abcdef", 4), "bssid", "security = \"wpa3\"\nbssid").Replace(keyed)), "Give WPA3 the passphrase"},
 		{"WPA3 with wicd", wifi("bionic", "lan = uplink\ncountry = \"DE\"\nmanager = \"wicd\"\n"+strings.Replace(keyed, "bssid", "security = \"wpa3\"\nbssid", 1)), "wicd knows no WPA3"},
 		{"WPA3 on jammy", wifi("jammy", "lan = uplink\ncountry = \"DE\"\n"+strings.Replace(keyed, "bssid", "security = \"wpa3\"\nbssid", 1)), "The netplan of jammy knows no WPA3"},
 		{"hidden on bionic", wifi("bionic", "lan = uplink\ncountry = \"DE\"\n"+strings.Replace(keyed, "bssid", "hidden = true\nbssid", 1)), "no hidden networks"},
@@ -331,15 +342,26 @@ func TestFolders(t *testing.T) {
 func TestWarnings(t *testing.T) {
 	unreachable := variants(t)["vpn with IPv6 only"]
 	unreachable.pinned = map[string][]netip.Addr{"vpn.example.net": addresses("198.51.100.10")}
+	unknown := func(change func(block string) string) guest {
+		g := wifiGuest(t)
+		g.release, g.block = "", change(g.block)
+		return g
+	}
+	psk := func(more string) func(string) string {
+		return func(block string) string { return strings.Replace(block, "psk ", more+"\npsk ", 1) }
+	}
 	for name, c := range map[string]struct {
 		guest guest
 		want  string // "" for none
 	}{
-		"a gateway":              {vpnGuest(), ""},
-		"a router":               {wifiGuest(t), ""},
-		"a workload":             {workloadGuest(), ""},
-		"servers out of reach":   {unreachable, "it has IPv6 alone, and they the other"},
-		"a router without guest": {variants(t)["no clients"], "it passes nothing on"},
+		"a release that is not known":   {unknown(func(block string) string { return block }), ""},
+		"WPA3 on a release not known":   {unknown(psk(`security = "wpa3"`)), "WPA3 that of noble"},
+		"hidden on a release not known": {unknown(psk("hidden = true")), "Hidden networks need the netplan"},
+		"a gateway":                     {vpnGuest(), ""},
+		"a router":                      {wifiGuest(t), ""},
+		"a workload":                    {workloadGuest(), ""},
+		"servers out of reach":          {unreachable, "it has IPv6 alone, and they the other"},
+		"a router without guest":        {variants(t)["no clients"], "it passes nothing on"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := strings.Join(render(t, c.guest).warnings, "\n")

@@ -38,6 +38,7 @@ func networkFunctions() map[string]function.Function {
 		})
 	}
 	return map[string]function.Function{
+		"cidrcontains": cidrContainsFunction(),
 		"cidrhost": make([]function.Parameter{text("prefix"), number("hostnum")}, func(p netip.Prefix, n []*big.Int) (string, error) {
 			addr, err := addressIn(p, n[0])
 			return addr.String(), err
@@ -51,6 +52,31 @@ func networkFunctions() map[string]function.Function {
 			return mask.Addr().String(), err
 		}),
 	}
+}
+
+// cidrContainsFunction tells whether all of a range or an address lies in a range of the same family.
+func cidrContainsFunction() function.Function {
+	return function.New(&function.Spec{
+		Params: []function.Parameter{{Name: "prefix", Type: cty.String}, {Name: "contained", Type: cty.String}},
+		Type:   function.StaticReturnType(cty.Bool),
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			outer, err := netip.ParsePrefix(args[0].AsString())
+			if err != nil {
+				return cty.DynamicVal, function.NewArgErrorf(0, "%s is no range of addresses like 10.64.0.0/24", words.Quote(args[0].AsString()))
+			}
+			inner, err := netip.ParsePrefix(args[1].AsString())
+			if addr, addrErr := netip.ParseAddr(args[1].AsString()); addrErr == nil && addr.Zone() == "" {
+				inner, err = netip.PrefixFrom(addr, addr.BitLen()), nil
+			}
+			switch {
+			case err != nil:
+				return cty.DynamicVal, function.NewArgErrorf(1, "%s is no address and no range of addresses", words.Quote(args[1].AsString()))
+			case outer.Addr().Is4() != inner.Addr().Is4():
+				return cty.DynamicVal, function.NewArgErrorf(1, "%s and %s are not of one family", outer, words.Quote(args[1].AsString()))
+			}
+			return cty.BoolVal(outer.Bits() <= inner.Bits() && outer.Contains(inner.Addr())), nil
+		},
+	})
 }
 
 // addressIn returns the address with that number in a range; negative numbers count from its end.

@@ -77,6 +77,19 @@ role {
       error_message = "These must be IP addresses: the names of resolvers cannot be looked up before there is one."
     }
     validation {
+      condition = !anytrue(flatten([
+        for a in arg.dns : [
+          for reserved in ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/127", "::ffff:0:0/96", "fe80::/10", "ff00::/8"] :
+          try(cidrcontains(reserved, a), false)
+        ]
+      ]))
+      error_message = "One of these is no address of a host beyond the tunnel: it is unspecified, or of a loopback, a single link, a group or a reserved range."
+    }
+    validation {
+      condition     = !anytrue(flatten([for a in arg.dns : [for own in concat(arg.lan.cidrs, arg.uplink.cidrs) : try(cidrcontains(own, a), false)]]))
+      error_message = "One of these is an address of ${arg.lan.name} or ${arg.uplink.name}, which is not beyond the tunnel. Name a resolver of the provider's, or give that network another range."
+    }
+    validation {
       condition     = arg.ipv6 || anytrue([for a in arg.dns : !strcontains(a, ":")])
       error_message = "All of them are IPv6 addresses, which a tunnel without IPv6 does not reach. Give an IPv4 one, or set ipv6 = true."
     }

@@ -68,6 +68,13 @@ role {
       error_message = "wicd connects by itself to radios that it knows by their address. Give every wifi block its bssid, a list of all of them."
     }
     validation {
+      condition = (
+        arg.manager != "wicd" ||
+        length(distinct(flatten([for w in arg.wifi : [for b in w.bssid : upper(b)]]))) == length(flatten([for w in arg.wifi : w.bssid]))
+      )
+      error_message = "wicd knows each radio once, by its address, and a bssid stands here twice. Name it in one wifi block, once."
+    }
+    validation {
       condition     = arg.manager != "wicd" || alltrue([for w in arg.wifi : w.security == "wpa2"])
       error_message = "wicd knows no WPA3. Use security = \"wpa2\", or the manager netplan on a release that has WPA3."
     }
@@ -123,6 +130,10 @@ role {
       validation {
         condition     = can(wpa_psk(arg.psk))
         error_message = "A passphrase has 8 to 63 printable characters of ASCII; a key has 64 hexadecimal digits."
+      }
+      validation {
+        condition     = arg.security != "wpa3" || !can(regex("^[0-9A-Fa-f]{64}$", arg.psk))
+        error_message = "A key of 64 hexadecimal digits is WPA2's alone. Give WPA3 the passphrase."
       }
       validation {
         condition     = can(wpa_ssid(arg.ssid))
@@ -311,6 +322,11 @@ role {
   warning {
     when = local.wicd && system.release == null
     text = "The release in the image is not known. wicd is in Ubuntu precise to bionic and in Debian stretch and buster; later releases have netplan only."
+  }
+
+  warning {
+    when = local.netplan && system.release == null && anytrue([for w in arg.wifi : w.hidden || w.security == "wpa3"])
+    text = "The release in the image is not known. Hidden networks need the netplan of Ubuntu focal, Debian bullseye or later, WPA3 that of noble, trixie or later."
   }
 
   warning {
