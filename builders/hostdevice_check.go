@@ -81,11 +81,13 @@ func (c *deviceCheck) check(g *config.Guest, d config.Device) {
 		c.problem(g, d, "Device is a bridge", "%s connects other devices and cannot be given to a guest. Name the device behind it.", p)
 		return
 	}
-	if !c.checkMoved(g, d, p) || !c.checkShared(g, d, p) || !c.checkGroup(g, d, p) {
+	if !c.checkMoved(g, d, p) || !c.checkShared(g, d, p) || !c.checkGroup(g, d, p) || !c.checkUsed(g, d, p) {
 		return
 	}
-	if c.does(plan.StartGuest, g) {
-		c.checkDriver(g, d, p)
+	if c.does(plan.StartGuest, g) && !d.Managed && p.driver != vfioDriver {
+		c.problem(g, d, "Device is not set aside for guests", "%s is not bound to vfio-pci, and managed is false, so that nobody takes it from the host. %s "+
+			"To take it now and until then, run \"virsh nodedev-detach %s\". To have libvirt take it at each start of the guest and give it back after, set managed = true.",
+			p, setAside(p), p.node)
 	}
 	if name, ok := broken[p.id]; ok {
 		c.notice(g, "device %q is a %s, of a kind that is known not to work in guests: its firmware does not start there", d.Name, name)
@@ -177,20 +179,30 @@ func (c *deviceCheck) inUse(g *config.Guest, p *pciDevice) bool {
 // vfioDriver is the driver that passes devices to guests.
 const vfioDriver = "vfio-pci"
 
-// checkDriver refuses a device that the host uses, or that it has not set aside for guests.
-func (c *deviceCheck) checkDriver(g *config.Guest, d config.Device, p pciDevice) {
-	switch {
-	case d.Managed && len(p.interfaces) > 0:
-		c.problem(g, d, "Device is in use by the host",
-			"%s is the host's interface %s, which has a link: taking it away may cut the host off. Take it down first, for example with \"ip link set %s down\".",
-			p, strings.Join(p.interfaces, ", "), p.interfaces[0])
-	case !d.Managed && p.driver != vfioDriver:
-		c.problem(g, d, "Device is not set aside for guests",
-			"%s is not bound to vfio-pci, and managed is false, so that nobody takes it from the host. Have the host set it aside at boot: write to /etc/modprobe.d/vfio.conf\n\n"+
-				"    options vfio-pci ids=%s\n%s\nthen run \"update-initramfs -u\" and restart the host. "+
-				"To take it now and until then, run \"virsh nodedev-detach %s\". To have libvirt take it at each start of the guest and give it back after, set managed = true.",
-			p, p.id, softDependency(p.driver), p.node)
+// checkUsed refuses a device by which the host is on a network, when the plan makes the guest or starts it. A guest that is
+// there and stays down does not need it now.
+func (c *deviceCheck) checkUsed(g *config.Guest, d config.Device, p pciDevice) bool {
+	_, exists := c.host.Guests[g.Name]
+	if len(p.interfaces) == 0 || exists && !c.does(plan.StartGuest, g) {
+		return true
 	}
+	remedy := "Take it down first"
+	if !d.Managed {
+		remedy = "Once the host has another way out, or needs none, take it down"
+	}
+	detail := fmt.Sprintf("%s is the host's interface %s, which has a link: taking it away may cut the host off. %s, for example with \"ip link set %s down\".",
+		p, strings.Join(p.interfaces, ", "), remedy, p.interfaces[0])
+	if !d.Managed {
+		detail += " " + setAside(p)
+	}
+	c.problem(g, d, "Device is in use by the host", "%s", detail)
+	return false
+}
+
+// setAside says how the host keeps a device for guests.
+func setAside(p pciDevice) string {
+	return fmt.Sprintf("Have the host set it aside at boot: write to /etc/modprobe.d/vfio.conf\n\n    options vfio-pci ids=%s\n%s\n"+
+		"then run \"update-initramfs -u\" and restart the host.", p.id, softDependency(p.driver))
 }
 
 // softDependency is the line that has vfio-pci there before the driver of a device.

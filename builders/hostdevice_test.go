@@ -54,6 +54,8 @@ func TestDevices(t *testing.T) {
 		"has the host's driver":    {byID, []plan.HostDevice{wifi("iwlwifi", 5)}, "Device is not set aside for guests", []string{"options vfio-pci ids=8086:2723", "softdep iwlwifi pre: vfio-pci", "virsh nodedev-detach pci_0000_03_00_0", "update-initramfs -u"}},
 		"has no driver":            {byID, []plan.HostDevice{wifi("", 5)}, "Device is not set aside for guests", []string{"options vfio-pci"}},
 		"way out of the host":      {managed, []plan.HostDevice{wifi("iwlwifi", 5), netNode("wlan0", "pci_0000_03_00_0", "up"), netNode("lo", "computer", "up")}, "Device is in use by the host", []string{"ip link set wlan0 down"}},
+		"way out, not managed":     {byID, []plan.HostDevice{wifi("iwlwifi", 5), netNode("wlan0", "pci_0000_03_00_0", "up")}, "Device is in use by the host", []string{"interface wlan0, which has a link", "ip link set wlan0 down", "options vfio-pci ids=8086:2723"}},
+		"not managed, no link":     {byID, []plan.HostDevice{wifi("iwlwifi", 5), netNode("wlan0", "pci_0000_03_00_0", "down")}, "Device is not set aside for guests", []string{"virsh nodedev-detach"}},
 		"known not to work":        {config.Device{Name: "card", ID: "17cb:1103"}, []plan.HostDevice{pciNode(card, "17cb:1103", "0x028000", "vfio-pci", 5)}, "", []string{"WCN6855"}},
 	}
 	for name, tt := range tests {
