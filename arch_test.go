@@ -30,7 +30,7 @@ var layers = map[string]struct{ ours, modules []string }{
 	"jeos/internal/topology": {ours: []string{"internal/config"}},
 	"jeos/internal/roles":    {ours: []string{"internal/escape", "internal/words"}, modules: []string{"github.com/hashicorp/hcl/v2", "github.com/zclconf/go-cty"}},
 	"jeos/internal/wire":     {modules: []string{"golang.org/x/sys"}},
-	"jeos/internal/words":    {modules: []string{"github.com/hashicorp/hcl/v2", "github.com/zclconf/go-cty", "github.com/agext/levenshtein"}},
+	"jeos/internal/words":    {modules: []string{"github.com/hashicorp/hcl/v2", "github.com/zclconf/go-cty", "github.com/agext/levenshtein", "golang.org/x/text"}},
 	"jeos/internal/cli": {ours: []string{"plan", "builders", "internal/config", "internal/diag", "internal/images", "internal/topology", "internal/roles", "templates"},
 		modules: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/rs/zerolog", "github.com/vbauerster/mpb/v8", "golang.org/x/term", "github.com/gofrs/flock", "github.com/google/renameio/v2", "github.com/hashicorp/hcl/v2", "github.com/zclconf/go-cty", "github.com/rogpeppe/go-internal/diff"}},
 	"jeos/scripts/yardstick": {modules: []string{"github.com/digitalocean/go-libvirt"}},

@@ -269,6 +269,9 @@ func (l *loader) envFunction() function.Function {
 				return cty.DynamicVal, errors.New("env takes a name and at most one default")
 			case ok && strings.ToValidUTF8(value, "") != value:
 				return cty.DynamicVal, fmt.Errorf("the environment variable %s is not UTF-8 text", words.Quote(args[0].AsString()))
+			case ok && words.CheckNormal(value) != "":
+				return cty.DynamicVal, fmt.Errorf("the environment variable %s is not in Unicode's normal form C (NFC), so that HCL would change it",
+					words.Quote(args[0].AsString()))
 			case ok:
 				return cty.StringVal(value), nil
 			case len(args) == 2:

@@ -12,6 +12,8 @@ import (
 	"github.com/zclconf/go-cty/cty/function"
 	"github.com/zclconf/go-cty/cty/function/stdlib"
 	"go.yaml.in/yaml/v4"
+
+	"jeos/internal/words"
 )
 
 func encodingFunctions() map[string]function.Function {
@@ -26,6 +28,8 @@ func encodingFunctions() map[string]function.Function {
 				return "", errors.New("this is no base64")
 			case !utf8.Valid(b):
 				return "", errors.New("the result is not UTF-8 text")
+			case words.CheckNormal(string(b)) != "":
+				return "", errors.New("the result is not in Unicode's normal form C (NFC), so that HCL would change it")
 			}
 			return string(b), nil
 		}),

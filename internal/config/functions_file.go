@@ -25,6 +25,10 @@ func (l *loader) fileFunctions() map[string]function.Function {
 	return map[string]function.Function{
 		"file": pathFunction(cty.String, func(p string) (cty.Value, error) {
 			src, err := readText(l.path(p), p, maxFile)
+			if err == nil && words.CheckNormal(string(src)) != "" {
+				return cty.DynamicVal, fmt.Errorf("%s is not in Unicode's normal form C (NFC), so that HCL would change it; a file that must stay"+
+					" as it is goes in by source", words.Quote(p))
+			}
 			return cty.StringVal(string(src)), err
 		}),
 		"filebase64": pathFunction(cty.String, func(p string) (cty.Value, error) {

@@ -15,6 +15,7 @@ func TestFunctions(t *testing.T) {
 	files := map[string]string{
 		"a.txt":       "A\n",
 		"bin":         "\xff",
+		"accent.txt":  "e\u0301",
 		"d/b.txt":     "b",
 		"d/e/c.txt":   "c",
 		"d/e/c.md":    "m",
@@ -121,12 +122,30 @@ func TestFunctions(t *testing.T) {
 		{`cidrsubnet("fd00::/48", 16, 255)`, "fd00:0:0:ff::/64"},
 		{`cidrsubnet("10.0.0.0/24", 9, 0)`, "error cannot be extended"},
 		{`cidrsubnet("10.0.0.0/24", 1, 2)`, "error no subnet with the number 2"},
+		{`cidrcontains("10.0.0.0/24", "10.0.0.255")`, "true"},
+		{`cidrcontains("10.0.0.0/24", "10.0.1.0")`, "false"},
+		{`cidrcontains("10.0.0.0/24", "10.0.0.128/25")`, "true"},
+		{`cidrcontains("10.0.0.0/24", "10.0.0.0/23")`, "false"},
+		{`cidrcontains("fd00::/64", "fd00:0::1")`, "true"},
+		{`cidrcontains("fd00::/64", "10.0.0.1")`, "error not of one family"},
+		{`cidrcontains("::/0", "fe80::1%eth0")`, "error no address"},
+		{`cidrcontains("10.0.0.1", "10.0.0.1")`, "error no range of addresses like"},
 		{`cidrnetmask("10.0.0.0/20")`, "255.255.240.0"},
 		{`cidrnetmask("fd00::/64")`, "error only IPv4"},
 
 		{`sha256("")`, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
 		{`base64decode(base64encode("ä"))`, "ä"},
 		{`base64decode("/w==")`, "error not UTF-8"},
+		{`base64decode("ZcyB")`, "error normal form C"},
+		{`file("accent.txt")`, "error normal form C"},
+		{`filebase64("accent.txt")`, "ZcyB"},
+		{`templatefile("accent.txt", {})`, "error Text is not normal"},
+		{`env("ACCENT")`, "error normal form C"},
+		{"length(\"caf\u00e9\")", "4"},
+		{"length(\"cafe\u0301\")", "error normal form C"},
+		{"length(\"\u212b\")", "error normal form C"},
+		{`length("cafe\u0301")`, "error normal form C"},
+		{`length("\U0000212b")`, "error normal form C"},
 		{`jsondecode("{\"a\": [1]}").a[0]`, "1"},
 		{`csvdecode("a,b\n1,2\n")[0].b`, "2"},
 		{`yamlencode({ b = ["yes", 1, true, null], a = "52:54:00:12:34:56", c = {} })`,
@@ -143,7 +162,9 @@ func TestFunctions(t *testing.T) {
 			files["main.jeos.hcl"] = "jeos {\n  site = \"s\"\n}\noutput \"o\" {\n  value = \"${" + test.expr + "}\"\n}\n"
 			dir := writeFiles(t, files)
 			opt := testOptions(dir)
-			opt.Env = func(name string) (string, bool) { return "from the environment", name == "SET" }
+			opt.Env = func(name string) (string, bool) {
+				return map[string]string{"SET": "from the environment", "ACCENT": "e\u0301"}[name], name == "SET" || name == "ACCENT"
+			}
 			site, parsed, diags := config.Load(opt)
 			if part, ok := strings.CutPrefix(test.want, "error "); ok {
 				checkDiagnostics(t, parsed, diags)

@@ -30,7 +30,7 @@ func guardNative(src []byte, filename string) hcl.Diagnostics {
 	return guardTokens(tokens)
 }
 
-// guardTokens checks depth, operators and numbers. It returns at most one diagnostic.
+// guardTokens checks depth, operators, numbers and the form of text. It returns at most one diagnostic.
 func guardTokens(tokens hclsyntax.Tokens) hcl.Diagnostics {
 	// For every open bracket, how many operators precede it in its chain. A chain ends at a comma, and at a newline
 	// that is directly inside of braces or outside of all brackets. The recursion is never deeper than the sum.
@@ -73,7 +73,12 @@ func guardTokens(tokens hclsyntax.Tokens) hcl.Diagnostics {
 				return hcl.Diagnostics{words.Problem(token.Range, "Invalid number", "%s", text)}
 			}
 			continue
-		case hclsyntax.TokenQuotedLit, hclsyntax.TokenStringLit, hclsyntax.TokenIdent, hclsyntax.TokenComment,
+		case hclsyntax.TokenQuotedLit, hclsyntax.TokenStringLit:
+			if text := words.CheckNormal(literalText(token)); text != "" {
+				return hcl.Diagnostics{words.Problem(token.Range, "Text is not normal", "%s", text)}
+			}
+			continue
+		case hclsyntax.TokenIdent, hclsyntax.TokenComment,
 			hclsyntax.TokenOQuote, hclsyntax.TokenCQuote, hclsyntax.TokenOHeredoc, hclsyntax.TokenCHeredoc,
 			hclsyntax.TokenEqual, hclsyntax.TokenEOF:
 			continue
@@ -96,6 +101,22 @@ func guardTokens(tokens hclsyntax.Tokens) hcl.Diagnostics {
 		}
 	}
 	return nil
+}
+
+var unicodeRE = regexp.MustCompile(`\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})`)
+
+// literalText returns a piece of text as HCL reads it, as far as its Unicode escapes go.
+func literalText(token hclsyntax.Token) string {
+	if token.Type != hclsyntax.TokenQuotedLit {
+		return string(token.Bytes)
+	}
+	return unicodeRE.ReplaceAllStringFunc(string(token.Bytes), func(escape string) string {
+		n, err := strconv.ParseUint(escape[2:], 16, 32)
+		if err != nil {
+			return escape
+		}
+		return string(rune(n))
+	})
 }
 
 // guardJSON refuses JSON that is unsafe to parse, and strings in it that are unsafe to parse as templates.
@@ -156,8 +177,14 @@ func stringEnd(src []byte, start int) int {
 
 func guardJSONString(literal []byte) *hcl.Diagnostic {
 	var s string
-	if json.Unmarshal(literal, &s) != nil || !strings.Contains(s, "{") {
+	if json.Unmarshal(literal, &s) != nil {
 		return nil // what is no string is not parsed as a template either
+	}
+	if text := words.CheckNormal(s); text != "" {
+		return &hcl.Diagnostic{Summary: "Text is not normal", Detail: text}
+	}
+	if !strings.Contains(s, "{") {
+		return nil
 	}
 	return guardTemplate(s)
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/zclconf/go-cty/cty"
 
@@ -20,7 +21,7 @@ func (s *section) profile(arg string) cty.Value {
 	path := s.path(name)
 	text, err := readFile(path, name, openvpn.MaxSize)
 	if err != nil {
-		s.add(s.at(arg), "Invalid OpenVPN profile", "The file cannot be used: %s. Correct the path; relative ones start at the folder of the site.", err)
+		s.add(s.at(arg), "Invalid OpenVPN profile", "The file cannot be used: %s. Name the .ovpn file that the provider hands out; relative paths start at the folder of the site.", err)
 		return cty.DynamicVal
 	}
 	p, notices, problems := openvpn.Parse(text, func(side string) ([]byte, error) {
@@ -37,7 +38,24 @@ func (s *section) profile(arg string) cty.Value {
 	if p == nil {
 		return cty.DynamicVal
 	}
+	if words.CheckNormal(p.Settings+"\n"+p.Username+"\n"+p.Password) != "" {
+		s.add(s.at(arg), "Invalid OpenVPN profile", "%s: A value in it is not in Unicode's normal form C (NFC), the only one that jeos keeps. Write its"+
+			" characters composed, or have the provider change it.", inProfile(name, notNormal(text), ""))
+		return cty.DynamicVal
+	}
 	return profileValue(p)
+}
+
+// notNormal returns the number of the first line that is not in normal form C and no comment; 0 when there is none.
+func notNormal(text []byte) int {
+	number := 0
+	for line := range strings.Lines(string(text)) {
+		number++
+		if words.CheckNormal(line) != "" && !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, ";") {
+			return number
+		}
+	}
+	return 0
 }
 
 // inProfile names a place in a profile: `"client.ovpn", line 7, up`.

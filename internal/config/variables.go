@@ -124,6 +124,10 @@ func (l *loader) setVariableText(v *variable, text, source string) {
 		v.fail(at, "Invalid value of a variable", "The value is not UTF-8 text. Give it another one.")
 		return
 	}
+	if problem := words.CheckNormal(text); problem != "" {
+		v.fail(at, "Invalid value of a variable", "%s", problem)
+		return
+	}
 	if v.literal {
 		v.set(cty.StringVal(text), at, "The value")
 		return

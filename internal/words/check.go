@@ -3,6 +3,8 @@ package words
 import (
 	"regexp"
 	"strings"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // Check returns what is wrong with a text, in a sentence or two that end in what to do, or "".
@@ -23,6 +25,16 @@ func Matching(re *regexp.Regexp, noun, rule string) Check {
 func CheckLine(s string) string {
 	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' }) {
 		return "This text holds a control character or a newline. Remove it."
+	}
+	return ""
+}
+
+// CheckNormal refuses text that HCL would change without a word: it makes all text Unicode's normal form C (NFC), in which
+// a letter with an accent is one character. It never repeats the text.
+func CheckNormal(s string) string {
+	if !norm.NFC.IsNormalString(s) {
+		return "This text is not in Unicode's normal form C (NFC), the only one that HCL keeps: some character in it would silently become" +
+			" another one. Write the composed character."
 	}
 	return ""
 }
