@@ -81,6 +81,8 @@ func Parse(text []byte, side func(name string) ([]byte, error)) (*Profile, []Not
 		p.problem(directive{}, "The file is larger than 1 MiB, which no profile is. Name the .ovpn file that the provider hands out.")
 	case bytes.IndexByte(text, 0) >= 0:
 		p.problem(directive{}, "The file is not text in UTF-8. Save it as such, or name the .ovpn file that the provider hands out.")
+	case bytes.IndexByte(text, '\r') >= 0 && bytes.IndexByte(text, '\n') < 0:
+		p.problem(directive{}, "Its lines end in a carriage return alone, so that OpenVPN takes all for one line. Save it with newlines.")
 	default:
 		if p.read(strings.Split(string(text), "\n"), 1) {
 			p.finish()

@@ -270,6 +270,7 @@ func TestProblems(t *testing.T) {
 		{"no client", "remote a.example\n" + ca, openvpn.Problem{0, "", "Nothing tells the server who the client is"}},
 		{"cert without key", minimal + "cert ca.crt", openvpn.Problem{0, "", "The client's certificate and its private key belong together"}},
 		{"too large", minimal + strings.Repeat("# nothing\n", 500_000), openvpn.Problem{0, "", "The file is larger than 1 MiB"}},
+		{"lines of old Macs", strings.ReplaceAll(minimal, "\n", "\r"), openvpn.Problem{0, "", "Its lines end in a carriage return alone"}},
 		{"utf-16", "c\x00l\x00i\x00", openvpn.Problem{0, "", "The file is not text in UTF-8"}},
 		{"web page", minimal + "<!DOCTYPE html>\n", openvpn.Problem{next, "", "The line is not a directive"}},
 		{"key outside of a block", minimal + strings.Repeat("5a", 16) + "\n", openvpn.Problem{next, "", "The line is not a directive"}},
