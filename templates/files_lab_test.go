@@ -81,17 +81,26 @@ network:
 				}
 				return
 			}
-			got, want := readWPA(t, out), map[string]string{}
-			for ssid, psk := range networksOf(t, g) {
-				want[ssid] = psk
+			got := readWPA(t, out[strings.Index(out, "ctrl_interface="):])
+			if country := got[""]["country"]; country != "DE" {
+				t.Errorf("wpa_supplicant reads the country %q", country)
 			}
-			for ssid, psk := range want {
-				if got[ssid] != psk {
-					t.Errorf("wpa_supplicant reads for %q the key %q, want %q", ssid, got[ssid], psk)
+			delete(got, "")
+			networks := networksOf(t, g)
+			for ssid, n := range networks {
+				hidden, bssid := "", ""
+				if n.hidden {
+					hidden = "1"
+				}
+				if len(n.bssid) > 0 {
+					bssid = strings.ToUpper(n.bssid[0])
+				}
+				if is := got[ssid]; is["psk"] != n.psk || is["scan_ssid"] != hidden || is["bssid"] != bssid || !strings.Contains(is["key_mgmt"], "WPA-PSK") {
+					t.Errorf("wpa_supplicant reads for %q %q, want %+v", ssid, is, n)
 				}
 			}
-			if len(got) != len(want) {
-				t.Errorf("wpa_supplicant reads %q, want %q", got, want)
+			if len(got) != len(networks) {
+				t.Errorf("wpa_supplicant reads %q, want %+v", got, networks)
 			}
 		})
 	}

@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
-	"maps"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -153,7 +152,10 @@ func TestSecrets(t *testing.T) {
 		r := render(t, g)
 		secrets := []string{"correct horse"}
 		if g.role == "wifi_router" {
-			secrets = slices.Collect(maps.Values(networksOf(t, g)))
+			secrets = nil
+			for _, n := range networksOf(t, g) {
+				secrets = append(secrets, n.psk)
+			}
 		}
 		for _, f := range r.Files {
 			holds := slices.ContainsFunc(secrets, func(s string) bool {
@@ -291,8 +293,9 @@ func TestHostileNamesInNetplan(t *testing.T) {
 		Network struct {
 			Wifis map[string]struct {
 				Points map[string]struct {
-					Password string
-					Auth     struct {
+					Password, BSSID string
+					Hidden          bool
+					Auth            struct {
 						Management string `json:"key-management"`
 						Password   string
 					}
@@ -303,11 +306,18 @@ func TestHostileNamesInNetplan(t *testing.T) {
 	if err := json.Unmarshal([]byte(render(t, g).content(t, "/etc/netplan/60-jeos.yaml")), &file); err != nil {
 		t.Fatal(err)
 	}
-	got := map[string]string{}
+	got := map[string]network{}
 	for ssid, point := range file.Network.Wifis["wlan0"].Points {
-		got[ssid] = point.Password + point.Auth.Password
+		n := network{psk: point.Password, security: "wpa2", hidden: point.Hidden}
+		if point.Auth.Management == "sae" {
+			n.psk, n.security = point.Auth.Password, "wpa3"
+		}
+		if point.BSSID != "" {
+			n.bssid = []string{strings.ToLower(point.BSSID)}
+		}
+		got[ssid] = n
 	}
-	if d := cmp.Diff(networksOf(t, g), got); d != "" {
+	if d := cmp.Diff(networksOf(t, g), got, cmp.AllowUnexported(network{})); d != "" {
 		t.Errorf("-want +got:\n%s", d)
 	}
 }

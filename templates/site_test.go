@@ -139,13 +139,32 @@ var hostileWifi = `
 	wifi "1e3" { psk = sensitive("` + strings.Repeat("0123456789abcdef", 4) + `") }
 `
 
-// networksOf returns names and keys of the networks that the block of a wifi router declares.
-func networksOf(t *testing.T, g guest) map[string]string {
+// network is a wifi network that a router's block declares.
+type network struct {
+	psk, security string
+	bssid         []string
+	hidden        bool
+}
+
+// networksOf returns the networks that the block of a wifi router declares, by name.
+func networksOf(t *testing.T, g guest) map[string]network {
 	t.Helper()
-	networks := map[string]string{}
+	networks := map[string]network{}
 	for _, b := range g.input(t, load(t, g.role)).Block.Blocks["wifi"] {
 		psk, _ := b.Arguments["psk"].Value.Unmark()
-		networks[b.Label] = psk.AsString()
+		n := network{psk: psk.AsString(), security: "wpa2"}
+		if a, ok := b.Arguments["security"]; ok {
+			n.security = a.Value.AsString()
+		}
+		if a, ok := b.Arguments["hidden"]; ok {
+			n.hidden = a.Value.True()
+		}
+		if a, ok := b.Arguments["bssid"]; ok {
+			for _, v := range a.Value.AsValueSlice() {
+				n.bssid = append(n.bssid, v.AsString())
+			}
+		}
+		networks[b.Label] = n
 	}
 	return networks
 }

@@ -9,13 +9,13 @@ import (
 	"testing"
 )
 
-// readWPA reads names and keys of the networks in a wpa_supplicant.conf(5), in the way of wpa_supplicant: a string begins
-// and ends with the first and the last double quote of the line; P"…" has escapes of printf; without quotes it is
-// hexadecimal. A key without quotes is one of 64 digits.
-func readWPA(t *testing.T, text string) map[string]string {
+// readWPA reads the networks in a wpa_supplicant.conf(5) by their names, and as "" what is said of all, in the way of
+// wpa_supplicant: a string begins and ends with the first and the last double quote of the line; P"…" has escapes of printf;
+// without quotes it is hexadecimal. A key without quotes is one of 64 digits.
+func readWPA(t *testing.T, text string) map[string]map[string]string {
 	t.Helper()
-	networks := map[string]string{}
-	var ssid string
+	networks := map[string]map[string]string{"": {}}
+	ssid := ""
 	for line := range strings.Lines(text) {
 		key, value, ok := strings.Cut(strings.TrimSpace(line), "=")
 		if !ok {
@@ -24,12 +24,14 @@ func readWPA(t *testing.T, text string) map[string]string {
 		switch key {
 		case "ssid":
 			ssid = readWPAString(t, value)
-			networks[ssid] = ""
+			networks[ssid] = map[string]string{}
 		case "psk":
 			if strings.HasPrefix(value, `"`) {
 				value = readWPAString(t, value)
 			}
-			networks[ssid] = value
+			networks[ssid]["psk"] = value
+		default:
+			networks[ssid][key] = value
 		}
 	}
 	return networks
