@@ -103,23 +103,32 @@ func (w *wifiVPN) reset(guest string) {
 }
 
 // coldStart ends all guests at once and starts them as a host does that boots without jeos: in no order, and here in the
-// worst one, so that the workloads are up long before their gateways.
+// worst one: what needs a network on the workloads waits for their gateway.
 func (w *wifiVPN) coldStart() {
 	w.quiet(event{"L9", "cold start", ""}, func() {
 		for _, g := range []string{"wifi", "vpn", "web", "mail"} {
 			virsh(w.t, "destroy", w.domain(g))
 		}
-		for _, g := range []string{"web", "mail", "vpn", "wifi"} {
-			virsh(w.t, "start", w.domain(g))
+		start := func(guests ...string) {
+			for _, g := range guests {
+				virsh(w.t, "start", w.domain(g))
+			}
 		}
+		start("web", "mail")
+		for _, g := range []string{"web", "mail"} {
+			eventually(w.t, g+" waits for its gateway", func() bool {
+				return w.in(g, "systemctl show -P ActiveState jeos-wait-gateway.service network-online.target | xargs") == "activating inactive"
+			})
+		}
+		start("vpn", "wifi")
 		w.awaitReady()
 	})
 	w.mustReach()
 	w.mustBeEmpty()
 }
 
-// unguarded boots the vpn guest without its rules, as if they had been forgotten: it forwards nothing. With forwarding on and
-// no filter on the host this is seen. In the end it goes back to a snapshot from the time without rules.
+// unguarded boots the vpn guest without its rules, as if they had been forgotten: it forwards nothing, also without a filter on
+// the host. With forwarding on this is seen. In the end it goes back to a snapshot from the time without rules.
 func (w *wifiVPN) unguarded() {
 	w.t.Helper()
 	// Its role brings the unit back at every boot, so a condition that never holds has to keep it from its work.
@@ -144,7 +153,8 @@ func (w *wifiVPN) unguarded() {
 	noRules()
 	virsh(w.t, "snapshot-create-as", w.domain("vpn"), "before")
 	hostFilter.remove(w)
-	w.leaky(event{"L2 L9 L32", "boot without rules", guestGuards + ", host filter"}, leakClasses, onTheWay[:2], func() {
+	w.quiet(event{"L2 L9 L32", "boot without rules", guestGuards + ", host filter"}, func() { time.Sleep(settle) }, leakServer, leakOther)
+	w.leaky(event{"L2 L9 L32", "boot without rules", guestGuards + ", host filter, forwarding off"}, leakClasses, onTheWay[:2], func() {
 		w.in("vpn", "sysctl -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1\n"+guestRoutesRemoved)
 	}, leakServer)
 	remember()
@@ -167,8 +177,8 @@ func (w *wifiVPN) unguarded() {
 	w.mustReach()
 }
 
-// unprovisioned boots a vpn guest that has nothing but its image: the seed is gone before cloud-init has read it. With
-// addresses, forwarding and a route, and no filter on the host, it would let everything pass.
+// unprovisioned boots a vpn guest that has nothing but its image: the seed is gone before cloud-init has read it. It forwards
+// nothing, also without a filter on the host. With addresses, forwarding and a route it would let everything pass.
 func (w *wifiVPN) unprovisioned() {
 	w.t.Helper()
 	domain := w.domain("vpn")
@@ -201,7 +211,8 @@ func (w *wifiVPN) unprovisioned() {
 		w.t.Errorf("the vpn guest has what its role brings, so that nothing is proved:\n%s", left)
 	}
 	hostFilter.remove(w)
-	w.leaky(event{"L3", never, "guest rules, guest routes, host filter"}, []string{leakIPv4, leakDNS}, onTheWay[:2], func() {
+	w.quiet(event{"L3", never, "guest rules, guest routes, host filter"}, func() { time.Sleep(settle) }, leakServer, leakOther)
+	w.leaky(event{"L3", never, "guest rules, guest routes, host filter, forwarding off"}, []string{leakIPv4, leakDNS}, onTheWay[:2], func() {
 		w.in("vpn", fmt.Sprintf(`
 hostname vpn # by which the probes are told apart
 card() { grep -il "$1" /sys/class/net/*/address | cut -d/ -f5; }

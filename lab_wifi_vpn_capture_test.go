@@ -25,7 +25,7 @@ type capture struct {
 	t      *testing.T
 	fd     int
 	places []place
-	names  map[int]net.HardwareAddr // hardware addresses of interfaces, by index
+	links  map[int]net.Interface // by index
 
 	mu      sync.Mutex
 	allowed map[string]int            // frames, by place
@@ -34,12 +34,24 @@ type capture struct {
 	blind   []string                  // why the capture may have missed something
 }
 
-// place is one direction of one network card. libvirt gives the host's end of a card its address with another first byte.
+// place is one direction of one network card, or what comes to the host's own end of a bridge. libvirt gives the host's end of
+// a card its address with another first byte.
 type place struct {
 	name  string
 	mac   string // of the card
 	in    bool   // what comes to the guest; else what it sends
 	allow func(packet) bool
+
+	bridge string // of the host, in place of a card
+}
+
+// at says whether frames in one direction of an interface cross the place.
+func (p place) at(link net.Interface, outgoing bool) bool {
+	if p.bridge != "" {
+		return p.bridge == link.Name && !outgoing
+	}
+	mac := link.HardwareAddr
+	return len(mac) == 6 && mac[0] == 0xfe && p.mac[2:] == mac.String()[2:] && p.in == outgoing
 }
 
 // newCapture begins to look, until the end of the test.
@@ -57,7 +69,7 @@ func newCapture(t *testing.T, places ...place) *capture {
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &second); err != nil {
 		t.Fatal(err)
 	}
-	c := &capture{t: t, fd: fd, places: places, names: map[int]net.HardwareAddr{}, allowed: map[string]int{}, leaks: map[string]map[string]int{}, byClass: map[string]map[string]int{}}
+	c := &capture{t: t, fd: fd, places: places, links: map[int]net.Interface{}, allowed: map[string]int{}, leaks: map[string]map[string]int{}, byClass: map[string]map[string]int{}}
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
@@ -108,25 +120,22 @@ func (c *capture) doubt(why string) {
 
 // take counts one frame. What an interface receives is what the guest at its other end sends.
 func (c *capture) take(link *unix.SockaddrLinklayer, data []byte) {
-	mac, known := c.names[link.Ifindex]
+	end, known := c.links[link.Ifindex]
 	if !known {
 		if i, err := net.InterfaceByIndex(link.Ifindex); err == nil {
-			mac = i.HardwareAddr
+			end = *i
 		} else if probeMark.Match(data) {
 			c.doubt(fmt.Sprintf("a frame of an interface that is gone: %v", err))
 			return
 		}
-		c.names[link.Ifindex] = mac
-	}
-	if len(mac) != 6 || mac[0] != 0xfe {
-		return
+		c.links[link.Ifindex] = end
 	}
 	for _, p := range c.places {
-		if p.mac[2:] != mac.String()[2:] || p.in != (link.Pkttype == unix.PACKET_OUTGOING) {
+		if !p.at(end, link.Pkttype == unix.PACKET_OUTGOING) {
 			continue
 		}
 		frame := decode(data)
-		if frame.source == mac.String() {
+		if frame.source == end.HardwareAddr.String() {
 			continue // of the host's end itself, which greets its neighbours when it comes up
 		}
 		allowed := p.allow(frame)
@@ -204,10 +213,14 @@ const leakNeighbour, leakDHCP, leakLink, leakSpoofed = "L12", "L24", "L20", "L21
 // forged are these classes.
 var forged = []string{leakNeighbour, leakDHCP, leakLink, leakSpoofed}
 
+// leakHost is a frame for the host's own end of a bridge, which could pass it on as a router.
+const leakHost = "L26"
+
 // forgeries are the kinds of such frames, with the class of each.
 var forgeries = map[string]string{
 	"rawarp": leakNeighbour, "rawrouter": leakNeighbour, "rawoffer": leakNeighbour, "rawdiscover": leakDHCP,
 	"rawmulticast": leakLink, "rawtype": leakLink, "rawvlan": leakLink, "rawsource": leakSpoofed,
+	"rawhost": leakHost,
 }
 
 var leakClasses = []string{leakIPv4, leakIPv6, leakFlow, leakDNS, leakOwn, leakServer, leakProtocol}
@@ -245,7 +258,7 @@ func (c *capture) classes(place string) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var list []string
-	for _, class := range slices.Concat(leakClasses, forged, []string{leakOther}) {
+	for _, class := range slices.Concat(leakClasses, forged, []string{leakHost, leakOther}) {
 		if n := c.byClass[place][class]; n > 0 {
 			list = append(list, fmt.Sprintf("%s:%d", class, n))
 		}

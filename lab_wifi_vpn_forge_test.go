@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"net"
 	"net/netip"
-	"slices"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,6 +38,7 @@ func (w *wifiVPN) forge(guest, nic string) {
 		"rawmulticast": wire.Ethernet([]byte{0x01, 0, 0x5e, 0, 0, 0xfb}, from, 0x800, wire.UDP(own, "224.0.0.251", 5353, 5353, mark("rawmulticast"))),
 		"rawtype":      wire.Ethernet(everybody, from, 0x88b5, []byte(mark("rawtype"))),
 		"rawvlan":      wire.Ethernet(everybody, from, 0x8100, append([]byte{0, 10, 8, 0}, wire.UDP(own, target4.String(), 4000, echoPort, mark("rawvlan"))...)),
+		"rawhost":      wire.Ethernet(w.bridge(guest, nic), from, 0x800, wire.UDP(own, target4.String(), 4000, echoPort, mark("rawhost"))),
 		"rawsource":    wire.Ethernet(everybody, from, 0x800, wire.UDP(spoofed4.String(), target4.String(), 4000, echoPort, mark("rawsource"))),
 	}
 	send := "python3 - " + nic
@@ -51,6 +54,24 @@ for frame in sys.argv[2:] * 3:
 END`)
 }
 
+// bridge returns the hardware address of the host's own end of a network.
+func (w *wifiVPN) bridge(guest, nic string) net.HardwareAddr {
+	w.t.Helper()
+	link, err := net.InterfaceByName(w.port(guest, nic))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	master, err := os.Readlink("/sys/class/net/" + link.Name + "/master")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	bridge, err := net.InterfaceByName(filepath.Base(master))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return bridge.HardwareAddr
+}
+
 // address returns the IPv4 address of a network card.
 func (w *wifiVPN) address(guest, nic string) string {
 	w.t.Helper()
@@ -61,6 +82,14 @@ func (w *wifiVPN) address(guest, nic string) string {
 // isolated ports of the bridge, and the filters on the cards of both. To the gateway no isolated port is in its way.
 func (w *wifiVPN) workloadForges() {
 	w.t.Helper()
+	gateway := w.address("vpn", "lan")
+	believes := func() string {
+		return w.in("mail", "ip -4 route; ip -6 route; ip -o address show dev lan; ip neigh show "+gateway+" | grep -o 'lladdr [^ ]*'")
+	}
+	before := believes()
+	if !strings.Contains(before, "lladdr "+w.macs["vpn.lan"]) {
+		w.t.Errorf("mail does not know its gateway:\n%s", before)
+	}
 	act := func() {
 		w.in("web", "ip neigh flush dev lan; ping -c 3 -W 1 "+w.address("mail", "lan")+"; true")
 		w.forge("web", "lan")
@@ -71,24 +100,42 @@ func (w *wifiVPN) workloadForges() {
 		}
 	}
 	const what, ports, filters = "a workload calls the other, and forges frames", "isolated ports", "filters of the workloads"
-	w.quiet(event{"L12", what, ""}, act)
+	w.quiet(event{"L12 L26", what, ""}, act)
 	isolated("off")
-	w.quiet(event{"L12", what, ports}, act)
+	w.quiet(event{"L12 L26", what, ports}, act)
 	isolated("on")
 	for _, g := range []string{"web", "mail"} {
 		w.unfilter(g, "lan")
 	}
-	w.leaky(event{"L12 L29", what, filters}, forged, []string{toVPN}, act)
+	w.leaky(event{"L12 L29", what, filters}, forged, []string{toHost, toVPN}, act)
+	w.tally(leakHost).without += w.mustSee(toHost, leakHost)
 	isolated("off")
-	w.leaky(event{"L12 L29", what, ports + ", " + filters}, forged, []string{toVPN, toMail}, act)
-	if calls := w.eyes.classes(toMail); !slices.ContainsFunc(calls, func(c string) bool { return strings.HasPrefix(c, leakOther+":") }) {
-		w.t.Errorf("no call of one workload came to the other, so it would not be noticed: %q", calls)
-	}
+	w.leaky(event{"L12 L29", what, ports + ", " + filters}, forged, []string{toHost, toVPN, toMail}, act)
+	w.tally(leakHost).without += w.mustSee(toHost, leakHost)
+	w.mustSee(toMail, leakOther) // the call
 	isolated("on")
 	w.run(0, "apply", "--auto-approve")
 	w.mustBeEmpty()
-	w.quiet(event{"L12 L29", what, ""}, act)
+	w.quiet(event{"L12 L26 L29", what, ""}, act)
 	w.mustReach()
+	if after := believes(); after != before {
+		w.t.Errorf("a workload believes what another one forged:\n%s\nbefore:\n%s", after, before)
+	}
+}
+
+// mustSee returns how many frames of a class were seen at a place, and checks that there were some.
+func (w *wifiVPN) mustSee(place, class string) (frames int) {
+	w.t.Helper()
+	seen := w.eyes.classes(place)
+	for _, s := range seen {
+		if c, count, _ := strings.Cut(s, ":"); c == class {
+			frames, _ = strconv.Atoi(count)
+		}
+	}
+	if frames == 0 {
+		w.t.Errorf("no frame of class %s %s, so it would not be noticed: %q", class, place, seen)
+	}
+	return frames
 }
 
 // gatewayForges has the vpn guest forge frames on its uplink, where its own rules do not see them: what is left is the
@@ -97,9 +144,10 @@ func (w *wifiVPN) gatewayForges() {
 	w.t.Helper()
 	act := func() { w.forge("vpn", "uplink") }
 	const what = "the gateway forges frames"
-	w.leaky(event{"L12 L20 L21 L24", what, ""}, forged, []string{fromVPN}, act)
+	w.leaky(event{"L12 L20 L21 L24 L26", what, ""}, forged, []string{fromVPN}, act)
 	hostFilter.remove(w)
-	w.leaky(event{"L12 L20 L21 L24", what, hostFilter.name}, forged, onTheWay[:2], act)
+	w.leaky(event{"L12 L20 L21 L24", what, hostFilter.name}, forged, []string{fromVPN, toHost, toWifi}, act)
+	w.tally(leakHost).without += w.mustSee(toHost, leakHost)
 	hostFilter.restore(w)
 	w.leaky(event{"L12 L20 L21 L24 L29", what, ""}, forged, []string{fromVPN}, act)
 	w.mustReach()

@@ -71,6 +71,7 @@ const (
 	toWifi  = "to wifi"  // what the host lets through of that
 	fromAir = "from air" // what the wifi guest sends to the outside
 	toVPN   = "to vpn"   // what comes to the vpn guest from the inside that no kernel would send
+	toHost  = "to host"  // what comes to the host's own ends of the networks that no kernel would send
 	toMail  = "to mail"  // what comes to a workload from elsewhere than the vpn guest
 )
 
@@ -108,13 +109,16 @@ func newWifiVPN(t *testing.T) *wifiVPN {
 		}
 		w.macs[card] = fields[1]
 	}
+	ofKernels := func(p packet) bool { return p.class() != leakHost && !slices.Contains(forged, p.class()) }
 	w.eyes = newCapture(t,
-		place{fromWeb, w.macs["web.lan"], false, func(packet) bool { return true }},
-		place{fromVPN, w.macs["vpn.uplink"], false, onUplink},
-		place{toWifi, w.macs["wifi.lan"], true, onUplink},
-		place{fromAir, airMAC, false, onAir},
-		place{toVPN, w.macs["vpn.lan"], true, func(p packet) bool { return !slices.Contains(forged, p.class()) }},
-		place{toMail, w.macs["mail.lan"], true, func(p packet) bool { return p.source == w.macs["vpn.lan"] }},
+		place{name: fromWeb, mac: w.macs["web.lan"], allow: func(packet) bool { return true }},
+		place{name: fromVPN, mac: w.macs["vpn.uplink"], allow: onUplink},
+		place{name: toWifi, mac: w.macs["wifi.lan"], in: true, allow: onUplink},
+		place{name: fromAir, mac: airMAC, allow: onAir},
+		place{name: toVPN, mac: w.macs["vpn.lan"], in: true, allow: ofKernels},
+		place{name: toHost, bridge: after["network.inside"]["bridge"], allow: ofKernels},
+		place{name: toHost, bridge: after["network.uplink"]["bridge"], allow: ofKernels},
+		place{name: toMail, mac: w.macs["mail.lan"], in: true, allow: func(p packet) bool { return p.source == w.macs["vpn.lan"] }},
 	)
 	ctx, cancel := context.WithCancel(context.Background())
 	attached := make(chan struct{})

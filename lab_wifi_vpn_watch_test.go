@@ -50,7 +50,7 @@ func (w *wifiVPN) leaky(e event, provoked, at []string, do func(), open ...strin
 	if len(at) > 0 {
 		w.noteSeen(e, at[len(at)-1])
 	}
-	for _, p := range append(slices.Clone(onTheWay), toVPN, toMail) {
+	for _, p := range append(slices.Clone(onTheWay), toHost, toVPN, toMail) {
 		if slices.Contains(at, p) {
 			continue
 		}
@@ -119,7 +119,7 @@ func (w *wifiVPN) watch(e event, do func()) {
 	do()
 	time.Sleep(settle)
 	row := []string{e.classes, e.what, e.removed, fmt.Sprintf("%.0f s", time.Since(begin).Seconds()), fmt.Sprint(w.eyes.crossed(fromWeb)), fmt.Sprint(w.eyes.crossed(toWifi))}
-	for _, p := range []string{fromVPN, toWifi, fromAir, toVPN, toMail} {
+	for _, p := range []string{fromVPN, toWifi, fromAir, toHost, toVPN, toMail} {
 		frames, kinds := w.eyes.leaked(p)
 		row = append(row, strings.TrimSpace(fmt.Sprintf("%d %s", frames, strings.Join(w.eyes.classes(p), " "))))
 		if frames > 0 {
@@ -138,8 +138,8 @@ func (w *wifiVPN) report() {
 	w.t.Helper()
 	var table strings.Builder
 	for _, row := range slices.Concat([][]string{
-		{"class", "event", "taken away", "time", "probes", "came to wifi of the tunnel", "left vpn", "came to wifi", "left by the air", "came to vpn", "came to a workload"},
-		slices.Repeat([]string{"---"}, 11),
+		{"class", "event", "taken away", "time", "probes", "came to wifi of the tunnel", "left vpn", "came to wifi", "left by the air", "came to the host", "came to vpn", "came to a workload"},
+		slices.Repeat([]string{"---"}, 12),
 	}, w.rows) {
 		table.WriteString("| " + strings.Join(row, " | ") + " |\n")
 	}
