@@ -146,6 +146,7 @@ func TestFunctions(t *testing.T) {
 		{"length(\"\u212b\")", "error normal form C"},
 		{`length("cafe\u0301")`, "error normal form C"},
 		{`length("\U0000212b")`, "error normal form C"},
+		{`length("\\u212b")`, "6"},
 		{`jsondecode("{\"a\": [1]}").a[0]`, "1"},
 		{`csvdecode("a,b\n1,2\n")[0].b`, "2"},
 		{`yamlencode({ b = ["yes", 1, true, null], a = "52:54:00:12:34:56", c = {} })`,

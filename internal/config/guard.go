@@ -103,7 +103,7 @@ func guardTokens(tokens hclsyntax.Tokens) hcl.Diagnostics {
 	return nil
 }
 
-var unicodeRE = regexp.MustCompile(`\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})`)
+var unicodeRE = regexp.MustCompile(`\\(?:\\|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8})`)
 
 // literalText returns a piece of text as HCL reads it, as far as its Unicode escapes go.
 func literalText(token hclsyntax.Token) string {
@@ -112,7 +112,7 @@ func literalText(token hclsyntax.Token) string {
 	}
 	return unicodeRE.ReplaceAllStringFunc(string(token.Bytes), func(escape string) string {
 		n, err := strconv.ParseUint(escape[2:], 16, 32)
-		if err != nil {
+		if err != nil { // an escaped backslash
 			return escape
 		}
 		return string(rune(n))
