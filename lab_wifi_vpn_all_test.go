@@ -115,11 +115,14 @@ func (w *wifiVPN) coldStart() {
 			}
 		}
 		start("web", "mail")
-		for _, g := range []string{"web", "mail"} {
-			eventually(w.t, g+" waits for its gateway", func() bool {
-				return w.in(g, "systemctl show -P ActiveState jeos-wait-gateway.service network-online.target | xargs") == "activating inactive"
-			})
-		}
+		waiting := map[string]bool{} // for a minute at most
+		eventually(w.t, "the workloads wait for their gateway", func() bool {
+			for _, g := range []string{"web", "mail"} {
+				state := w.in(g, "systemctl show -P ActiveState jeos-wait-gateway.service network-online.target | xargs")
+				waiting[g] = waiting[g] || state == "activating inactive"
+			}
+			return waiting["web"] && waiting["mail"]
+		})
 		start("vpn", "wifi")
 		w.awaitReady()
 	})

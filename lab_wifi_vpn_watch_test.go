@@ -97,7 +97,7 @@ func (w *wifiVPN) noteSeen(e event, place string) {
 	for _, leak := range w.eyes.classes(place) {
 		class, count, _ := strings.Cut(leak, ":")
 		n, _ := strconv.Atoi(count)
-		if !slices.Contains(strings.Fields(e.classes), class) {
+		if class != leakHost && !slices.Contains(strings.Fields(e.classes), class) { // which counts at the host alone
 			w.tally(class).without += n
 		}
 	}

@@ -261,6 +261,7 @@ func TestMistakes(t *testing.T) {
 		{"WPA3 with wicd", wifi("bionic", "lan = uplink\ncountry = \"DE\"\nmanager = \"wicd\"\n"+strings.Replace(keyed, "bssid", "security = \"wpa3\"\nbssid", 1)), "wicd knows no WPA3"},
 		{"WPA3 on jammy", wifi("jammy", "lan = uplink\ncountry = \"DE\"\n"+strings.Replace(keyed, "bssid", "security = \"wpa3\"\nbssid", 1)), "The netplan of jammy knows no WPA3"},
 		{"hidden on bionic", wifi("bionic", "lan = uplink\ncountry = \"DE\"\n"+strings.Replace(keyed, "bssid", "hidden = true\nbssid", 1)), "no hidden networks"},
+		{"hidden on buster", wifi("buster", "lan = uplink\ncountry = \"DE\"\n"+strings.Replace(keyed, "bssid", "hidden = true\nbssid", 1)), "netplan of buster knows no hidden networks"},
 		{"two radios with netplan", wifi("noble", "lan = uplink\ncountry = \"DE\"\n"+strings.Replace(keyed, `CC"`, `CC", "00:11:22:AA:BB:CD"`, 1)), "one radio or to none"},
 		{"a network twice", wifi("noble", "lan = uplink\ncountry = \"DE\"\n"+home+"\n"+home), "name the same network"},
 		{"a short passphrase", wifi("noble", "lan = uplink\ncountry = \"DE\"\n"+strings.Replace(home, "correct horse", "correct", 1)), "8 to 63"},

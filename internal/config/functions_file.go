@@ -26,8 +26,8 @@ func (l *loader) fileFunctions() map[string]function.Function {
 		"file": pathFunction(cty.String, func(p string) (cty.Value, error) {
 			src, err := readText(l.path(p), p, maxFile)
 			if err == nil && words.CheckNormal(string(src)) != "" {
-				return cty.DynamicVal, fmt.Errorf("%s is not in Unicode's normal form C (NFC), so that HCL would change it; a file that must stay"+
-					" as it is goes in by source", words.Quote(p))
+				return cty.DynamicVal, fmt.Errorf("%s is not in Unicode's normal form C (NFC), so that HCL would change it; save it in that form,"+
+					" or have a file block take it as it is, by source", words.Quote(p))
 			}
 			return cty.StringVal(string(src)), err
 		}),
@@ -84,6 +84,9 @@ func findFiles(root, pattern string) ([]cty.Value, error) {
 			return err
 		}
 		relative, err := filepath.Rel(root, p)
+		if err == nil && words.CheckNormal(relative) != "" {
+			return fmt.Errorf("the name of %s is not in Unicode's normal form C (NFC), so that HCL would change it; rename the file", words.Quote(relative))
+		}
 		if err == nil && matchPath(strings.Split(pattern, "/"), strings.Split(relative, "/")) {
 			found = append(found, cty.StringVal(relative))
 		}

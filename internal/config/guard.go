@@ -73,12 +73,12 @@ func guardTokens(tokens hclsyntax.Tokens) hcl.Diagnostics {
 				return hcl.Diagnostics{words.Problem(token.Range, "Invalid number", "%s", text)}
 			}
 			continue
-		case hclsyntax.TokenQuotedLit, hclsyntax.TokenStringLit:
+		case hclsyntax.TokenQuotedLit, hclsyntax.TokenStringLit, hclsyntax.TokenIdent:
 			if text := words.CheckNormal(literalText(token)); text != "" {
 				return hcl.Diagnostics{words.Problem(token.Range, "Text is not normal", "%s", text)}
 			}
 			continue
-		case hclsyntax.TokenIdent, hclsyntax.TokenComment,
+		case hclsyntax.TokenComment,
 			hclsyntax.TokenOQuote, hclsyntax.TokenCQuote, hclsyntax.TokenOHeredoc, hclsyntax.TokenCHeredoc,
 			hclsyntax.TokenEqual, hclsyntax.TokenEOF:
 			continue

@@ -38,21 +38,26 @@ func (s *section) profile(arg string) cty.Value {
 	if p == nil {
 		return cty.DynamicVal
 	}
-	if words.CheckNormal(p.Settings+"\n"+p.Username+"\n"+p.Password) != "" {
-		s.add(s.at(arg), "Invalid OpenVPN profile", "%s: A value in it is not in Unicode's normal form C (NFC), the only one that jeos keeps. Write its"+
-			" characters composed, or have the provider change it.", inProfile(name, notNormal(text), ""))
+	if kept := strings.Join([]string{p.Settings, p.Username, p.Password}, "\n"); words.CheckNormal(kept) != "" {
+		s.add(s.at(arg), "Invalid OpenVPN profile", "%s: A value in it is not in Unicode's normal form C (NFC), the only one that jeos keeps. Write it in"+
+			" that form, as \"uconv -x nfc\" does, or have the provider change it.", inProfile(name, notNormal(text, kept), ""))
 		return cty.DynamicVal
 	}
 	return profileValue(p)
 }
 
-// notNormal returns the number of the first line that is not in normal form C and no comment; 0 when there is none.
-func notNormal(text []byte) int {
+// notNormal returns the number of the first line with a word that is kept and not in normal form C; 0 when there is none.
+func notNormal(text []byte, kept string) int {
 	number := 0
 	for line := range strings.Lines(string(text)) {
 		number++
-		if words.CheckNormal(line) != "" && !strings.HasPrefix(line, "#") && !strings.HasPrefix(line, ";") {
-			return number
+		for word := range strings.FieldsSeq(line) {
+			if strings.HasPrefix(word, "#") || strings.HasPrefix(word, ";") {
+				break
+			}
+			if words.CheckNormal(word) != "" && strings.Contains(kept, strings.Trim(word, `"'`)) {
+				return number
+			}
 		}
 	}
 	return 0

@@ -144,8 +144,8 @@ func (c *checker) checkTunnel(g *guest, t config.Tunnel) {
 				" that it is given.", netip.AddrPortFrom(e.Addr, e.Port), t.Name, g.Name)
 		}
 		if n := c.before(card, e.Addr); n != "" {
-			c.add(at, "Endpoint inside the site", "The tunnel %q of guest.%s goes to %s, which is an address of network.%s: its packets would stay"+
-				" inside the site. Correct the server that the role is given, or give the network another range.", t.Name, g.Name, e.Addr, n)
+			c.add(at, "Endpoint inside the site", "The tunnel %q of guest.%s goes to %s, which is an address of network.%s, inside the site."+
+				" Correct the server that the role is given, or give the network another range.", t.Name, g.Name, e.Addr, n)
 		}
 	}
 }

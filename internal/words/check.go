@@ -34,7 +34,7 @@ func CheckLine(s string) string {
 func CheckNormal(s string) string {
 	if !norm.NFC.IsNormalString(s) {
 		return "This text is not in Unicode's normal form C (NFC), the only one that HCL keeps: some character in it would silently become" +
-			" another one. Write the composed character."
+			" another one. Write it in that form, as \"uconv -x nfc\" does."
 	}
 	return ""
 }

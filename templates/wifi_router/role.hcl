@@ -94,8 +94,8 @@ role {
       error_message = "The netplan of %{if system.release != null}${system.release}%{else}this release%{endif} knows no WPA3. Ubuntu noble, Debian trixie and what came later know it; wpa2 works on all."
     }
     validation {
-      condition     = arg.manager != "netplan" || system.release != "bionic" || alltrue([for w in arg.wifi : !w.hidden])
-      error_message = "The netplan of bionic knows no hidden networks. The manager wicd does, and so does netplan from focal on."
+      condition     = arg.manager != "netplan" || system.release == null || !contains(["bionic", "buster"], system.release) || alltrue([for w in arg.wifi : !w.hidden])
+      error_message = "The netplan of %{if system.release != null}${system.release}%{else}this release%{endif} knows no hidden networks. The manager wicd does, and so does netplan from focal and bullseye on."
     }
   }
 
