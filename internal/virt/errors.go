@@ -98,7 +98,7 @@ var remedies = []struct {
 		remedy: "switch VT-d or AMD-Vi on in the firmware, add intel_iommu=on to the kernel's command line with an Intel processor, load vfio-pci, and restart the host"},
 	{texts: []string{"is not viable"},
 		remedy: "the host uses another device of the same IOMMU group: jeos plan names it; unbind it from its driver, give it to this guest too, or put the card into another slot"},
-	{texts: []string{"failed to open /dev/vfio", "/dev/vfio/vfio", "could not open '/dev/vfio"},
+	{texts: []string{"/dev/vfio/"},
 		remedy: "the device is not bound to vfio-pci, or the module vfio_iommu_type1 is missing: load vfio-pci and bind the device"},
 	{texts: []string{"must be manually detached"},
 		remedy: `the host's driver has the device: have vfio-pci take it at boot (jeos plan says how), run "virsh nodedev-detach" now, or set managed = true`},

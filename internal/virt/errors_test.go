@@ -23,6 +23,7 @@ func TestDiagnosis(t *testing.T) {
 		{"gone", libvirt.ErrInternalError, "internal error: Device 0000:09:00.0 not found: could not access /sys/bus/pci/devices/0000:09:00.0/config: No such file or directory", "run jeos plan"},
 		{"unmanaged", libvirt.ErrOperationInvalid, "Requested operation is not valid: Unmanaged PCI device 0000:01:00.0 must be manually detached from the host", "managed = true"},
 		{"switch", libvirt.ErrOperationInvalid, "Requested operation is not valid: Device 0000:01:00.0 is behind a switch lacking ACS and cannot be assigned", "another slot"},
+		{"no file of the group", libvirt.ErrSystemError, "unable to stat: /dev/vfio/8: No such file or directory", "bind the device"},
 		{"no interrupt remapping", libvirt.ErrInternalError, "internal error: process exited while connecting to monitor: vfio 0000:01:00.0: failed to setup container for group 5: Failed to set iommu for container: Operation not permitted", "interrupt remapping"},
 		{"asleep", libvirt.ErrInternalError, "internal error: vfio: can't change power state from D3cold to D0 (config space inaccessible)", "d3cold_allowed"},
 		{"filter is missing", libvirt.ErrInternalError, "internal error: referenced filter 'home-web.lan' is missing", "which makes it"},
