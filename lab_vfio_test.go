@@ -105,6 +105,16 @@ func bind(t *testing.T, nodes ...string) {
 	}
 }
 
+// vfioNode is the file by which QEMU gets at the IOMMU group of a device.
+func vfioNode(t *testing.T, address string) string {
+	t.Helper()
+	group, err := os.Readlink("/sys/bus/pci/devices/" + address + "/iommu_group")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return "/dev/vfio/" + filepath.Base(group)
+}
+
 // TestVFIOPassed gives a card to a guest that boots and uses it. Before, everything that can be wrong with a card is refused.
 func TestVFIOPassed(t *testing.T) {
 	s := newCardSite(t, "card", `pci("8086:9999")`, true)
@@ -121,14 +131,23 @@ func TestVFIOPassed(t *testing.T) {
 
 	bind(t, "pci_0000_01_00_0")
 	s.useCard(`pci("8086:10d3")`, true)
+	node := vfioNode(t, "0000:01:00.0")
+	if err := os.Rename(node, node+".away"); err != nil {
+		t.Fatal(err)
+	}
+	_, errs := s.run2(1, "apply", "--auto-approve", "--no-wait")
+	mustHold(t, errs, node, "load vfio-pci and bind the device")
+	if err := os.Rename(node+".away", node); err != nil {
+		t.Fatal(err)
+	}
 	s.run(0, "apply", "--auto-approve")
 	s.mustBeEmpty()
 	mustHold(t, virsh(t, "dumpxml", "card-g"), "<driver name='vfio'/>")
 
 	// The device is taken: another guest that wants it does not start, and jeos says who has it.
 	other := newCardSite(t, "rival", `pci("8086:10d3")`, true)
-	_, errs := other.run2(1, "apply", "--auto-approve")
-	mustHold(t, errs, "0000:01:00.0", "card-g")
+	_, errs = other.run2(1, "apply", "--auto-approve")
+	mustHold(t, errs, "0000:01:00.0", "card-g", "another domain has this device", "stop that domain")
 
 	// A device of the host that nobody asked for is drift, which the next apply takes out.
 	extra := filepath.Join(t.TempDir(), "extra.xml")
