@@ -8,7 +8,7 @@ import (
 )
 
 // startLog makes the log as --log-level asks. Messages of the log are constants; data goes into fields, which are
-// escaped. No field ever holds a value from the files.
+// escaped. No field ever holds a value from the files but the names of other files.
 func (p *program) startLog(cmd *cobra.Command) error {
 	level, err := zerolog.ParseLevel(p.global.LogLevel)
 	if err != nil || level < zerolog.TraceLevel || level > zerolog.ErrorLevel {

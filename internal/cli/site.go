@@ -35,6 +35,10 @@ func (p *program) load(ctx context.Context) (*site, error) {
 		return nil, &invalid{files, diags}
 	}
 	p.diagnose(files, diags)
+	for _, n := range loaded.Notices {
+		p.log.Info().Str("profile", n.Profile).Int("line", n.Line).Str("directive", n.Directive).Str("reason", n.Reason).
+			Msg("left out a directive")
+	}
 	return &site{Site: loaded, uri: p.uri(loaded), files: files}, nil
 }
 

@@ -29,6 +29,13 @@ func (l *loader) warn(at hcl.Range, summary, detail string, args ...any) {
 	l.diags = append(l.diags, d)
 }
 
+// notice collects a notice, unless it is there: what an argument names may be read several times.
+func (l *loader) notice(n Notice) {
+	if !slices.Contains(l.site.Notices, n) {
+		l.site.Notices = append(l.site.Notices, n)
+	}
+}
+
 // addHidden is add for an error whose source line may hold a secret.
 func (l *loader) addHidden(at hcl.Range, summary, detail string, args ...any) {
 	d := words.Problem(at, summary, detail, args...)

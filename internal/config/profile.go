@@ -31,7 +31,9 @@ func (s *section) profile(arg string) cty.Value {
 		s.add(s.at(arg), "Invalid OpenVPN profile", "%s: %s", inProfile(name, problem.Line, problem.Directive), problem.Reason)
 	}
 	for _, notice := range notices {
-		if !notice.Routine {
+		if notice.Routine {
+			s.notice(Notice{name, notice.Line, notice.Directive, notice.Reason})
+		} else {
 			s.warn(s.at(arg), "OpenVPN profile is not used as it is", "%s: %s", inProfile(name, notice.Line, notice.Directive), notice.Reason)
 		}
 	}

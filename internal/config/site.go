@@ -19,6 +19,16 @@ type Site struct {
 	Guests   []Guest // for_each is expanded
 	Outputs  []Output
 	Lock     Lock // what the lock file must hold when this site is applied
+	Notices  []Notice
+}
+
+// Notice tells of a directive of an OpenVPN profile that was left out because the client's own configuration does the
+// same, or knows better. What is left out for other reasons is a warning.
+type Notice struct {
+	Profile   string // as the site names the file
+	Line      int    // of the first that this is about, from 1
+	Directive string
+	Reason    string // full sentences
 }
 
 // Pool is the storage pool that holds the site's volumes.

@@ -24,7 +24,7 @@ role {
 
   argument "config" {
     type        = openvpn
-    description = "the provider's configuration, a file; scripts and routes in it are dropped with a warning, what jeos sets itself (nobind, verb …) without one"
+    description = "the provider's configuration, a file; scripts and routes in it are dropped with a warning, what jeos sets itself (nobind, verb …) with a line of --log-level info"
     validation {
       condition     = length(arg.config.remotes) > 0
       error_message = "The configuration names no server. It needs a line such as: remote vpn.example.net 1194 udp"
